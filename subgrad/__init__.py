@@ -1,0 +1,60 @@
+"""Subdifferentials as sets: an exact calculus, and solvers that stop with a proof."""
+
+from subgrad.affine import AffineMap, linear, variable, variables, vstack
+from subgrad.calculus.compose import compose, scaled_union, weighted_sum
+from subgrad.calculus.conjugate import conjugate, fenchel_young
+from subgrad.calculus.envelope import moreau_envelope
+from subgrad.calculus.maximum import hull_of_union, maximum
+from subgrad.calculus.stack import product, stack
+from subgrad.core import Function, Set
+from subgrad.functions.distance import Distance
+from subgrad.functions.indicator import Indicator
+from subgrad.functions.linear import Linear
+from subgrad.functions.max_affine import MaxAffine
+from subgrad.functions.norms import (
+    GroupNorm,
+    MaxEntry,
+    Norm1,
+    Norm2,
+    NormInf,
+    SumLargest,
+    group_norm,
+    max_entry,
+    norm1,
+    norm2,
+    norm_inf,
+    sum_largest,
+)
+from subgrad.functions.quadratic import Quadratic, SquaredNorm, squared_norm
+from subgrad.functions.separable import (
+    Separable,
+    epsilon_insensitive_loss,
+    hinge_loss,
+    pinball_loss,
+    separable,
+)
+from subgrad.functions.support import Support
+from subgrad.interval import Interval
+from subgrad.sets.affine_subspace import AffineSubspace
+from subgrad.sets.ball import Ball, ConeBall, GroupBall
+from subgrad.sets.box import Box, Empty, point, whole_space
+from subgrad.sets.cone import Cone, Polar
+from subgrad.sets.halfspace import HalfSpace
+from subgrad.sets.hull import CrossPolytope, Hull
+from subgrad.sets.simplex import CappedSimplex, Simplex
+from subgrad.univariate.catalog import (
+    absolute,
+    entropy,
+    epsilon_insensitive,
+    exponential,
+    hinge,
+    interval_indicator,
+    negative_sqrt,
+    pinball,
+    relu,
+    square,
+)
+from subgrad.univariate.convex import Univariate
+from subgrad.univariate.linear import PiecewiseLinear
+
+__all__ = [name for name in dir() if not name.startswith("_")]

@@ -1,0 +1,253 @@
+r"""Composition with an affine map: the subdifferential of f(A x + b) is Aᵀ S.
+
+.. math:: h_{A S}(d) = h_S(A^T d), \qquad
+   \partial (f \circ (A \cdot + b))(x) \supseteq A^T \partial f(A x + b)
+
+with equality where the range of the map meets the relative interior of the domain of f,
+or its domain if f is polyhedral (Rockafellar, Convex Analysis, 23.9).
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from subgrad._check import Array
+from subgrad.affine import AffineMap, Diagonal, Operator, chain, identity, variable
+from subgrad.calculus.scale import ScaledSet, scaled_set
+from subgrad.calculus.sum import MinkowskiSum, mark
+from subgrad.core import Function, Mask, Set, norm
+from subgrad.sets.ball import Ball
+from subgrad.sets.box import Box
+
+
+class LinearImage(Set):
+    """The closure of {A s : s in S}; not closed only if S is unbounded."""
+
+    _parts: ClassVar = ("op", "base")
+
+    def __init__(self, op: Operator, base: Set) -> None:
+        self.op, self.base, self.dim = op, base, op.rows
+        self.polyhedral = base.polyhedral
+
+    def _alive(self) -> Any:
+        return np.broadcast_to(self.base.nonempty, self.batch)[()]
+
+    def _sure(self) -> Any:
+        return self.base.exact
+
+    def _support(self, d: Array) -> Array:
+        return self.base.support(self.op.adjoint(d))
+
+    def _support_point(self, d: Array) -> Array:
+        return self.op.forward(self.base._support_point(self.op.adjoint(d)))
+
+    def _atom(self, d: Array) -> tuple[Array, Array | None]:
+        s, ray = self.base._atom(self.op.adjoint(d))
+        if ray is not None:
+            ray = self.op.forward(ray)
+            ray = ray if ray @ d > 1e-12 * norm(ray) * norm(d) else None
+        return self.op.forward(s), ray
+
+    def _face(self, d: Array, eps: Array) -> Set:
+        return image(self.op, self.base.exposed_face(self.op.adjoint(d), eps))
+
+    def _project(self, y: Array) -> Array:
+        return self._each(y, project_terms)
+
+    def _recession(self) -> Set:
+        return image(self.op, self.base.recession_cone())
+
+    def _cvxpy(self, z: Any, scale: Any) -> list[Any]:
+        import cvxpy as cp
+
+        s = cp.Variable(self.base.dim)
+        return [z == self.op.to_cvxpy(s), *self.base.to_cvxpy(s, scale)]
+
+    def _support_cvxpy(self, x: Any) -> Any:
+        return self.base._support_cvxpy(self.op.T.to_cvxpy(x))
+
+
+def image(op: Operator, S: Set) -> Set:
+    """The image of S under a linear map; of a box under a diagonal one, a box."""
+    if op.rows == 1:
+        one = op.adjoint(np.ones(1))
+        return Box(S.interval(one)[..., None]).proved(S.exact)
+    if isinstance(op, Diagonal) and isinstance(S, Box):
+        return Box(S.box() * op.w).proved(S.exact)
+    if op.scalar is not None and op.scalar != 0:
+        return scaled_set(S, np.float64(op.scalar))
+    plain = S._mask is np.True_ and S._proved is np.True_
+    if isinstance(S, LinearImage) and plain:
+        return image(chain(op, S.op), S.base)
+    return LinearImage(op, S)
+
+
+# Projection onto sums of images. -------------------------------------------------------
+
+
+def _terms(S: Set, op: Operator) -> list[tuple[Operator, Set]]:
+    """S as a sum of images of sets that are neither sums nor images."""
+    if isinstance(S, MinkowskiSum):
+        return [t for p in S.parts for t in _terms(p, op)]
+    if isinstance(S, ScaledSet):
+        return _terms(S.base, chain(op, Diagonal(S.factor, S.dim)))
+    if isinstance(S, LinearImage):
+        return _terms(S.base, chain(op, S.op))
+    return [(op, S)]
+
+
+def project_terms(S: Set, y: Array) -> Array:
+    r"""The nearest point to y of a single sum of images.
+
+    Points are translations. Round balls add their radii, and the nearest point of
+    P + r B is q + min(1, r / |y - q|) (y - q), q that of P. Images of boxes (cones,
+    subspaces and half-spaces among them) are bounded least squares. What is left is
+    known by its support points.
+    """
+    radius, shift = 0.0, np.zeros_like(y)
+    rest: list[tuple[Operator, Set]] = []
+    for op, leaf in _terms(S, identity(S.dim)):
+        if isinstance(leaf, Ball) and op.scalar is not None and leaf.is_round:
+            radius += abs(op.scalar) * float(leaf.radius[0])
+            shift = shift + op.forward(leaf.center)
+        elif isinstance(leaf, Box) and np.array_equal(leaf.lower, leaf.upper):
+            shift = shift + op.forward(leaf.lower)
+        else:
+            rest.append((op, leaf))
+    q = _project_rest(rest, y - shift)
+    away = y - shift - q
+    size = norm(away)
+    return shift + q + (min(1.0, radius / size) if size > 0 else 0.0) * away
+
+
+def _project_rest(rest: list[tuple[Operator, Set]], y: Array) -> Array:
+    from subgrad.sets.nearest import nearest, nearest_box_image
+
+    if not rest:
+        return np.zeros_like(y)
+    if len(rest) == 1 and (a := rest[0][0].scalar):
+        return a * rest[0][1]._project(y / a)
+    points = _vertices(rest)
+    if points is not None:
+        return nearest(None, y, vertices=points)
+    frames = [leaf._frame() for _, leaf in rest]
+    if all(f is not None for f in frames):
+        ops = [op for op, _ in rest]
+        centre = sum(op.forward(f[0]) for op, f in zip(ops, frames, strict=True))
+        G = [op.forward(f[1].T).T for op, f in zip(ops, frames, strict=True)]
+        low, up = (np.concatenate([f[i] for f in frames]) for i in (2, 3))
+        return centre + nearest_box_image(np.concatenate(G, 1), low, up, y - centre)
+    S = MinkowskiSum(tuple(image(op, leaf) for op, leaf in rest))
+    return nearest(S._atom, y)
+
+
+def _vertices(rest: list[tuple[Operator, Set]], most: int = 4000) -> Array | None:
+    """Points whose hull is the sum, if they are few: they give the sharpest proof."""
+    total = np.zeros((1, rest[0][0].rows))
+    for op, leaf in rest:
+        points = leaf._vertices()
+        if points is None or len(points) * len(total) > most:
+            return None
+        total = (total[:, None] + op.forward(points)).reshape(-1, op.rows)
+    return total
+
+
+class Precomposed(Function):
+    """x -> f(A x + b)."""
+
+    def __init__(self, f: Function, map: AffineMap) -> None:
+        self.f, self.map, self.op = f, map, map.op
+        self.n, self.variable = map.cols, map.variable
+        self.polyhedral, self.finite = f.polyhedral, f.finite
+
+    @property
+    def infimum(self) -> float:  # type: ignore[override]
+        return self.f.infimum
+
+    def _key(self) -> tuple[Any, ...]:
+        return (self.f, self.op, self.map.b)
+
+    def _value(self, x: Array) -> Array:
+        return self.f._value(self.map._forward(x))
+
+    def _subgradient(self, x: Array) -> Array:
+        return self.op.adjoint(self.f._subgradient(self.map._forward(x)))
+
+    def _oracle(self, x: Array) -> tuple[Array, Array]:
+        value, g = self.f._oracle(self.map._forward(x))
+        return value, self.op.adjoint(g)
+
+    def _subdifferential(self, x: Array, eps: Array) -> Set:
+        z = self.map._forward(x)
+        S = image(self.op.T, self.f._subdifferential(z, eps))
+        return mark(S, self._proved(z))
+
+    def _proved(self, z: Array) -> Any:
+        if self.f.finite or self.op.tight or self.f.polyhedral:
+            return np.True_
+        return self.f._interior(z)
+
+    def _directional(self, x: Array, d: Array) -> Array:
+        return self.f._directional(self.map._forward(x), self.op.forward(d))
+
+    def _saturation(self, x: Array) -> Array:
+        return self.f._saturation(self.map._forward(x))
+
+    def _normal(self, x: Array) -> Set:
+        if self.f.finite:
+            return super()._normal(x)
+        z = self.map._forward(x)
+        return mark(image(self.op.T, self.f._normal(z)), self._proved(z))
+
+    def _interior(self, x: Array) -> Array:
+        # A x + b in ri dom f: then x is in ri of the preimage (Rockafellar 6.7).
+        return self.f._interior(self.map._forward(x))
+
+    def _nondecreasing(self, low: Array) -> Mask:
+        op = self.op
+        if op.scalar is None or op.scalar < 0 or self.map.b is not None:
+            return super()._nondecreasing(low)
+        with np.errstate(invalid="ignore"):
+            return self.f._nondecreasing(np.where(low == 0, low, op.scalar * low))
+
+    def _prox(self, x: Array, t: Array) -> Array:
+        r"""With A Aᵀ = c I: x + Aᵀ(prox_{c t f}(z) - z) / c, z = A x + b."""
+        c = self.op.tight
+        if not c:
+            raise NotImplementedError("f(A x + b).prox: only if A Aᵀ is a multiple of I")
+        z = self.map._forward(x)
+        return x + self.op.adjoint(self.f._prox(z, c * t) - z) / c
+
+    def conjugate(self) -> Function:
+        r"""f(w x + b) has the conjugate f*(g / w) - <g / w, b>, w != 0 per coordinate."""
+        w = self.op.w if isinstance(self.op, Diagonal) else np.zeros(1)
+        if not np.all(w):
+            raise NotImplementedError("f(A x + b).conjugate: only for A = w I, w != 0")
+        g = variable(self.op.rows) / w
+        star = precompose(self.f.conjugate(), g)
+        return star if self.map.b is None else star - self.map._full() @ g
+
+    def _cvxpy(self, x: Any) -> Any:
+        z = self.op.to_cvxpy(x)
+        return self.f._cvxpy(z if self.map.b is None else z + self.map._full())
+
+    def __repr__(self) -> str:
+        return f"{self.f!r}({self.map!r})"
+
+
+def precompose(f: Function, map: AffineMap) -> Function:
+    """f(A x + b), a composition of affine maps being one."""
+    if f.n is not None and f.n != map.rows:
+        raise ValueError(
+            f"the function takes {f.n} arguments, the affine map gives {map.rows} rows"
+        )
+    if isinstance(f, Precomposed):
+        inner, outer = map, f.map
+        b = outer._forward(inner._full()) if inner.b is not None else outer.b
+        joined = AffineMap(
+            inner.variable, chain(outer.op, inner.op), b, (outer.op.rows,)
+        )
+        return Precomposed(f.f, joined)
+    return Precomposed(f, map)

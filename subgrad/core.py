@@ -1,0 +1,550 @@
+"""The two protocols: Set, a closed convex subset of R^n, and Function, closed convex.
+
+Public methods check what comes in, once, and say what is wrong with it; the methods
+with a leading underscore trust their arrays, and are what a subclass writes.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from subgrad._batch import Batched
+from subgrad._check import Array, nonnegative, positive, real, vector
+from subgrad.interval import Interval
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+def norm(x: Array) -> Array:
+    """Euclidean norm over the last axis, without overflow or underflow of squares."""
+    n = np.sqrt(np.vecdot(x, x))
+    if np.size(n) and (np.max(n) > 1e150 or np.min(n) < 1e-150):
+        top = np.max(np.abs(x), axis=-1, keepdims=True)
+        y = x / np.where((top > 0) & np.isfinite(top), top, 1.0)
+        n = top[..., 0] * np.sqrt(np.vecdot(y, y))
+    return n
+
+
+def unit(x: Array) -> Array:
+    """x / |x|, and 0 where x = 0."""
+    size = norm(x)[..., None]
+    return x / np.where(size > 0, size, 1.0)
+
+
+class Set(Batched):
+    r"""A closed convex subset of R^n, known by its support function.
+
+    .. math:: h_S(d) = \sup_{s \in S} \langle s, d \rangle
+
+    Vectors are last axes; a batch of sets is one Set whose parameters have leading
+    axes (`batch`). `nonempty` and `exact` are arrays of that shape. `exact` is True
+    where a theorem makes the set the whole subdifferential it was asked for, False
+    where only inclusion in it is proved.
+    """
+
+    __array_ufunc__ = None
+    _arrays: ClassVar[dict[str, int]] = {"_mask": 0, "_proved": 0}
+    _mask: Any = np.True_
+    _proved: Any = np.True_
+    dim: int
+    polyhedral: bool = False
+
+    # What a subclass writes -----------------------------------------------------
+
+    def _alive(self) -> Any:
+        """Where the parameters describe a nonempty set."""
+        return np.logical_and.reduce([p.nonempty for p in self._children()] or [np.True_])
+
+    def _sure(self) -> Any:
+        return np.logical_and.reduce([p.exact for p in self._children()] or [np.True_])
+
+    def _support(self, d: Array) -> Array:
+        raise NotImplementedError(f"{type(self).__name__}.support")
+
+    def _support_point(self, d: Array) -> Array:
+        raise NotImplementedError(f"{type(self).__name__}.support_point")
+
+    def _face(self, d: Array, eps: Array) -> Set:
+        raise NotImplementedError(f"{type(self).__name__}.exposed_face")
+
+    def _atom(self, d: Array) -> tuple[Array, Array | None]:
+        """A support point where bounded, and a recession direction r with <r, d> > 0."""
+        return self._support_point(d), None
+
+    def _project(self, y: Array) -> Array:
+        from subgrad.sets.nearest import nearest
+
+        return self._each(y, lambda one, v: nearest(one._atom, v))
+
+    def _contains(self, z: Array, tol: float) -> Array:
+        return norm(z - self._project(z)) <= tol * (1 + norm(z))
+
+    def _frame(self) -> tuple[Array, Array, Array, Array] | None:
+        """(c, G, l, u) if the single set is {c + G t : l <= t <= u}, else None."""
+        return None
+
+    def _vertices(self) -> Array | None:
+        """Points (m, n) whose hull is the single set, if they are at hand and few."""
+        return None
+
+    def _interior(self, z: Array) -> Array:
+        """Where z is proved to lie in the relative interior."""
+        return np.zeros(np.broadcast_shapes(self.batch, z.shape[:-1]), bool)
+
+    def _feasible(self, x: Array, d: Array) -> Array:
+        """Where x + t d stays in the set for small t > 0, x being a member."""
+        if self.polyhedral:
+            return self._normal_cone(x, np.float64(0)).support(d) <= 0
+        raise NotImplementedError(f"{type(self).__name__}: feasible directions")
+
+    def _box(self) -> Interval:
+        eye = np.eye(self.dim).reshape((self.dim,) + (1,) * len(self.batch) + (-1,))
+        up = np.moveaxis(self.support(eye), 0, -1)
+        low = -np.moveaxis(self.support(-eye), 0, -1)
+        return Interval._raw(low, up)
+
+    def _normal_cone(self, x: Array, eps: Array) -> Set:
+        r"""N_S(x), the polar of cone(S - x): a subset of the eps-normal set."""
+        from subgrad.calculus.compose import weighted_sum
+        from subgrad.sets.box import Box, point
+        from subgrad.sets.cone import Polar
+
+        rays = Box(Interval(np.zeros(1), np.full(1, np.inf)))
+        return Polar(weighted_sum(rays, [self + point(-x)]))
+
+    def _recession(self) -> Set:
+        from subgrad.sets.box import point
+
+        return point(np.zeros(self.dim))
+
+    def _part(self, low: Mask, high: Mask) -> Set:
+        """The members with s_i >= 0 where low_i and s_i <= 0 where high_i."""
+        box = self._box()
+        inside = (~low | (box.lower >= 0)) & (~high | (box.upper <= 0))
+        if np.all(inside | ~self.nonempty[..., None]):
+            return self
+        raise NotImplementedError(
+            f"{type(self).__name__}: intersection with an orthant; the outer function "
+            "of a composition must be nondecreasing in every argument that is not affine"
+        )
+
+    def _cvxpy(self, z: Any, scale: Any) -> list[Any]:
+        raise NotImplementedError(f"{type(self).__name__}.to_cvxpy")
+
+    def _support_cvxpy(self, x: Any) -> Any:
+        """The support function as a cvxpy expression, by default through its dual."""
+        import cvxpy as cp
+
+        z = cp.Variable(self.dim)
+        return cp.transforms.suppfunc(z, self.to_cvxpy(z))(x)
+
+    # Derived ---------------------------------------------------------------------
+
+    @property
+    def nonempty(self) -> Any:
+        """Whether the set has a member, an array of shape `batch`."""
+        return self._alive() & self._mask
+
+    @property
+    def exact(self) -> Any:
+        """Whether a theorem makes this the whole set, not just a part of it."""
+        return self._sure() & self._proved
+
+    def restrict(self, mask: Any) -> Self:
+        """This set where `mask` holds, the empty set elsewhere."""
+        one = copy.copy(self)
+        one._mask = np.logical_and(self._mask, mask)
+        return one
+
+    def proved(self, mask: Any) -> Self:
+        """The same set, `exact` only where `mask` holds too."""
+        one = copy.copy(self)
+        one._proved = np.logical_and(self._proved, mask)
+        return one
+
+    def _each(self, y: Array, fun: Callable[[Set, Array], Array]) -> Array:
+        """fun(single set, single vector) over the batch; y itself where empty."""
+        batch = np.broadcast_shapes(self.batch, y.shape[:-1])
+        y = np.broadcast_to(y, (*batch, y.shape[-1]))
+        alive = np.broadcast_to(self.nonempty, batch)
+        out = np.array(y, dtype=float)
+        for i in np.ndindex(batch):
+            if alive[i]:
+                out[i] = fun(self._item(i), y[i])
+        return out
+
+    def _some(self, what: str) -> None:
+        if not np.all(self.nonempty):
+            raise ValueError(f"{what} of an empty set: no such point")
+
+    def support(self, d: Any) -> Any:
+        r"""h_S(d): -inf if empty, +inf along directions without bound.
+
+        d of shape (..., n), broadcast against the batch; shape (...).
+        """
+        d = vector("d", d, self.dim)
+        alive = self.nonempty
+        h = self._support(d)
+        return (h if np.all(alive) else np.where(alive, h, -np.inf))[()]
+
+    def support_point(self, d: Any) -> Array:
+        """One s in S with <s, d> = h_S(d). ValueError if none is there."""
+        d = vector("d", d, self.dim)
+        self._some("support_point")
+        if np.any(np.isposinf(self._support(d))):
+            raise ValueError("support_point: the set is unbounded in the direction d")
+        return self._support_point(d)
+
+    def exposed_face(self, d: Any, eps: Any = 0.0) -> Set:
+        r"""All s in S with <s, d> = h_S(d), the subdifferential of h_S at d.
+
+        With eps > 0 a set between that face and {s in S : <s, d> >= h_S(d) - eps}.
+        """
+        d = vector("d", d, self.dim)
+        return self._face(d, nonnegative("eps", eps)).restrict(self._mask)
+
+    def project(self, y: Any) -> Array:
+        """The nearest member to y. ValueError if the set is empty."""
+        y = vector("y", y, self.dim)
+        self._some("project")
+        return self._project(y)
+
+    def min_norm(self) -> Array:
+        """The member of least Euclidean norm."""
+        return self.project(np.zeros((*self.batch, self.dim)))
+
+    def contains(self, z: Any, tol: float = 1e-9) -> Any:
+        """Whether z is a member, up to the distance tol (1 + |z|)."""
+        z = vector("z", z, self.dim)
+        alive = self.nonempty
+        if not np.any(alive):
+            return np.broadcast_to(
+                alive, np.broadcast_shapes(self.batch, z.shape[:-1])
+            )[()]
+        return (self._contains(z, tol) & alive)[()]
+
+    def distance(self, z: Any) -> Any:
+        """Euclidean distance from z to the set, +inf if it is empty."""
+        z = vector("z", z, self.dim)
+        alive = self.nonempty
+        if not np.any(alive):
+            shape = np.broadcast_shapes(self.batch, z.shape[:-1])
+            return np.full(shape, np.inf)[()]
+        return np.where(alive, norm(z - self._project(z)), np.inf)[()]
+
+    def box(self) -> Interval:
+        """The smallest box around the set, an Interval of shape (..., n)."""
+        b, alive = self._box(), self.nonempty
+        if np.all(alive):
+            return b
+        keep = np.asarray(alive)[..., None]
+        low, up = np.where(keep, b.lower, np.inf), np.where(keep, b.upper, -np.inf)
+        return Interval._raw(low, up)
+
+    def interval(self, d: Any) -> Interval:
+        """{<s, d> : s in S} up to closure, an Interval: [-h(-d), h(d)]."""
+        d = vector("d", d, self.dim)
+        up, low = self.support(d), -self.support(-d)
+        alive = self.nonempty
+        return Interval._raw(np.where(alive, low, np.inf), np.where(alive, up, -np.inf))
+
+    @property
+    def is_singleton(self) -> Any:
+        """Whether the set is one point."""
+        b = self.box()
+        return (self.nonempty & np.all(b.upper == b.lower, axis=-1))[()]
+
+    @property
+    def is_bounded(self) -> Any:
+        """Whether the set is bounded (the empty set is)."""
+        b = self.box()
+        unbounded = np.isinf(b.upper) | np.isinf(b.lower)
+        return (~self.nonempty | ~np.any(unbounded, axis=-1))[()]
+
+    def normal_cone(self, x: Any, eps: Any = 0.0) -> Set:
+        r"""{g : <g, s - x> <= 0 for all s in S}, empty where x is not a member.
+
+        A computed x within the tolerance of `contains` counts as the nearest member.
+        With eps > 0 a set between that cone and {g : h_S(g) - <g, x> <= eps}.
+        """
+        x = vector("x", x, self.dim)
+        eps = nonnegative("eps", eps)
+        inside = self.contains(x)
+        near = np.where(np.asarray(inside)[..., None], self._project(x), 0.0)
+        return self._normal_cone(near, eps).restrict(inside)
+
+    def recession_cone(self) -> Set:
+        """{r : s + t r in S for all s in S, t >= 0}; {0} for a bounded set."""
+        return self._recession()
+
+    def to_cvxpy(self, z: Any, scale: Any = 1) -> list[Any]:
+        """cvxpy constraints "z in scale S", scale a number or nonnegative variable.
+
+        z is a cvxpy expression of shape (n,); scale 0 means the recession cone.
+        """
+        if self.batch:
+            raise ValueError(f"to_cvxpy takes one set, got a batch of shape {self.batch}")
+        if np.all(self.nonempty):
+            return self._cvxpy(z, scale)
+        # Scaled by 0 the empty set stands for its recession cone, {0}.
+        return [z == 0, scale <= 0 if hasattr(scale, "is_dcp") else 0 * z[0] >= scale]
+
+    def __contains__(self, z: Any) -> bool:
+        inside = self.contains(z)
+        if np.ndim(inside):
+            raise ValueError("`in` is for one set and one point; use contains")
+        return bool(inside)
+
+    def __add__(self, other: Any) -> Set:
+        from subgrad.calculus.sum import minkowski
+        from subgrad.sets.box import point
+
+        if not isinstance(other, Set):
+            if isinstance(other, Function):
+                return NotImplemented
+            other = point(vector("shift", other, self.dim))
+        return minkowski([self, other])
+
+    __radd__ = __add__
+
+    def __mul__(self, a: Any) -> Set:
+        from subgrad.calculus.scale import scaled_set
+
+        if isinstance(a, Set | Function | Interval):
+            return NotImplemented
+        return scaled_set(self, real("factor", a))
+
+    __rmul__ = __mul__
+
+    def __neg__(self) -> Set:
+        return self * -1.0
+
+    def __sub__(self, other: Any) -> Set:
+        return self + (-other if isinstance(other, Set) else -real("shift", other))
+
+    def __rmatmul__(self, A: Any) -> Set:
+        from subgrad.affine import operator
+        from subgrad.calculus.precompose import image
+
+        return image(operator(A, self.dim), self)
+
+    def __repr__(self) -> str:
+        fields = [f"{k}={getattr(self, k)!r}" for k in (*self._arrays, *self._parts)]
+        shown = [f for f in fields if not f.startswith("_")]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+class Function:
+    r"""A closed convex function R^n -> R ∪ {+inf}.
+
+    A point has shape (..., n), every axis before the last being batch; a number per
+    point has shape (...). `n` is the number of arguments (None: any), `variable` the
+    identity of the variable the function was modelled in (None: none).
+    """
+
+    __array_ufunc__ = None
+    n: int | None = None
+    variable: Any = None
+    polyhedral: bool = False
+    finite: bool = True  # the domain is the whole of R^n
+    infimum: float = -np.inf  # a lower bound on every value
+
+    # What a subclass writes ------------------------------------------------------
+
+    def _value(self, x: Array) -> Array:
+        raise NotImplementedError(f"{type(self).__name__}.value")
+
+    def _subgradient(self, x: Array) -> Array:
+        return self._subdifferential(x, np.float64(0)).min_norm()
+
+    def _oracle(self, x: Array) -> tuple[Array, Array]:
+        return self._value(x), self._subgradient(x)
+
+    def _subdifferential(self, x: Array, eps: Array) -> Set:
+        raise NotImplementedError(f"{type(self).__name__}.subdifferential")
+
+    def _directional(self, x: Array, d: Array) -> Array:
+        raise NotImplementedError(f"{type(self).__name__}.directional_derivative")
+
+    def _prox(self, x: Array, t: Array) -> Array:
+        raise NotImplementedError(f"{type(self).__name__}.prox")
+
+    def _saturation(self, x: Array) -> Array:
+        """The budget eps at which the eps-subdifferential stops growing."""
+        return np.full(x.shape[:-1], np.inf)
+
+    def _normal(self, x: Array) -> Set:
+        from subgrad.sets.box import point
+
+        return point(np.zeros(x.shape[-1]))
+
+    def _interior(self, x: Array) -> Array:
+        """Where x is proved to lie in the relative interior of the domain."""
+        return np.full(x.shape[:-1], self.finite)
+
+    def _nondecreasing(self, low: Array) -> Mask:
+        """Per argument: proved nondecreasing in it on {z : z >= low}."""
+        return np.zeros(low.shape[-1], bool)
+
+    def _cvxpy(self, x: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__}.to_cvxpy")
+
+    # Derived -----------------------------------------------------------------------
+
+    def _point(self, x: Any, name: str = "x") -> Array:
+        return vector(name, x, self.n)
+
+    def _inside(self, x: Array, what: str) -> None:
+        if not self.finite and np.any(np.isposinf(self._value(x))):
+            raise ValueError(f"{what}: x lies outside the domain of {self!r}")
+
+    def value(self, x: Any) -> Any:
+        """f(x), +inf outside the domain."""
+        return self._value(self._point(x))[()]
+
+    def oracle(self, x: Any) -> tuple[Any, Array]:
+        """(f(x), one subgradient), sharing the work."""
+        x = self._point(x)
+        self._inside(x, "oracle")
+        value, g = self._oracle(x)
+        return value[()], g
+
+    def subgradient(self, x: Any) -> Array:
+        """One element of the subdifferential, always the same one.
+
+        ValueError where there is none.
+        """
+        x = self._point(x)
+        self._inside(x, "subgradient")
+        return self._subgradient(x)
+
+    def subdifferential(self, x: Any, eps: Any = 0.0) -> Set:
+        r"""All of them: {g : f(y) >= f(x) + <g, y - x> for all y}, a Set.
+
+        Empty outside the domain. With eps > 0 (one, or one per point) a set between
+        the subdifferential and {g : f(y) >= f(x) + <g, y - x> - eps for all y}.
+        """
+        x = self._point(x)
+        return self._subdifferential(x, nonnegative("eps", eps))
+
+    def directional_derivative(self, x: Any, d: Any) -> Any:
+        r"""f'(x; d), the limit of (f(x + t d) - f(x)) / t as t falls to 0.
+
+        ±inf allowed; ValueError where f(x) = +inf.
+        """
+        x, d = self._point(x), self._point(d, "d")
+        if x.shape[-1] != d.shape[-1]:
+            raise ValueError(f"d must have shape (..., {x.shape[-1]}), got {d.shape}")
+        self._inside(x, "directional_derivative")
+        return self._directional(x, d)[()]
+
+    def domain_normal(self, x: Any) -> Set:
+        """The normal cone of the domain at x: {0} unless f takes the value +inf."""
+        return self._normal(self._point(x))
+
+    @property
+    def domain(self) -> Set:
+        """{x : f(x) < +inf}, up to closure."""
+        from subgrad.sets.box import whole_space
+        from subgrad.sets.domain import Domain
+
+        if self.n is None:
+            raise ValueError(f"{self!r} takes any number of arguments: no one domain")
+        return whole_space(self.n) if self.finite else Domain(self)
+
+    def prox(self, x: Any, t: Any = 1.0) -> Array:
+        r"""argmin_u f(u) + |u - x|^2 / (2 t), t > 0 one number or one per point."""
+        return self._prox(self._point(x), positive("t", t))
+
+    def conjugate(self) -> Function:
+        r"""f*(g) = sup_x <g, x> - f(x), a Function."""
+        raise NotImplementedError(f"{type(self).__name__}.conjugate")
+
+    def to_cvxpy(self, x: Any) -> Any:
+        """f at a cvxpy expression (or variable) x of shape (n,)."""
+        return self._cvxpy(x)
+
+    def __call__(self, x: Any) -> Any:
+        """f(array) evaluates, f(affine map) composes."""
+        from subgrad.affine import AffineMap
+        from subgrad.calculus.precompose import precompose
+
+        if isinstance(x, AffineMap):
+            return precompose(self, x)
+        if isinstance(x, Function):
+            from subgrad.calculus.compose import compose
+
+            return compose(self, x)
+        return self.value(x)
+
+    def _compose_univariate(self, phi: Any) -> Function:
+        from subgrad.calculus.compose import compose
+        from subgrad.functions.separable import Separable
+
+        return compose(Separable(phi), self)
+
+    def __add__(self, other: Any) -> Function:
+        from subgrad.calculus.sum import add
+
+        return add(self, other)
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Any) -> Function:
+        from subgrad.affine import AffineMap
+
+        if isinstance(other, Function):
+            raise ValueError(
+                "a difference of convex functions is not convex: only an affine map or "
+                "a number can be subtracted"
+            )
+        return self + (-other if isinstance(other, AffineMap) else -real("term", other))
+
+    def __rsub__(self, other: Any) -> Function:
+        return (-1.0 * self) + other
+
+    def __neg__(self) -> Function:
+        return -1.0 * self
+
+    def __mul__(self, a: Any) -> Function:
+        from subgrad.calculus.scale import scale
+
+        if isinstance(a, Function | Set):
+            raise ValueError("a product of functions need not be convex: only numbers")
+        return scale(self, a)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, a: Any) -> Function:
+        return self * (1.0 / positive("divisor", a))
+
+    def _key(self) -> tuple[Any, ...]:
+        """What two equal functions share, beside their class."""
+        return ()
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (
+            type(self) is type(other)
+            and self.n == other.n
+            and self.variable == other.variable
+            and _same(self._key(), other._key())
+        )
+
+    __hash__ = object.__hash__
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(map(repr, self._key()))})"
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, tuple | list):
+        return len(a) == len(b) and all(map(_same, a, b))
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return np.array_equal(a, b)
+    return a is b or bool(np.all(a == b))

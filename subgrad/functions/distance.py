@@ -1,0 +1,72 @@
+"""The distance to a closed convex set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from subgrad._check import Array
+from subgrad.core import Function, Set, norm, unit
+from subgrad.sets.ball import Ball, ConeBall
+
+
+class Distance(Function):
+    r"""d_S(x) = min{|x - s| : s in S}.
+
+    .. math:: \partial d_S(x) = \{(x - p)/|x - p|\} \ (x \notin S), \quad
+       N_S(x) \cap B \ (x \in S), \quad d_S^* = h_S + \iota_B
+
+    p = P_S(x); the prox moves towards p by at most t. Bauschke & Combettes, Convex
+    Analysis and Monotone Operator Theory, 16.62.
+    """
+
+    infimum = 0.0
+
+    def __init__(self, S: Set) -> None:
+        if not isinstance(S, Set):
+            raise TypeError(f"Distance takes a Set, got {type(S).__name__}")
+        if not np.all(S.nonempty):
+            raise ValueError("Distance needs a nonempty set")
+        self.S, self.n = S, S.dim
+
+    def _key(self) -> tuple[Any, ...]:
+        return (self.S,)
+
+    def _value(self, x: Array) -> Array:
+        return norm(x - self.S._project(x))
+
+    def _subgradient(self, x: Array) -> Array:
+        return self._oracle(x)[1]
+
+    def _oracle(self, x: Array) -> tuple[Array, Array]:
+        away = x - self.S._project(x)
+        return norm(away), unit(away)
+
+    def _subdifferential(self, x: Array, eps: Array) -> Set:
+        inside = np.asarray(self.S.contains(x))
+        p = self.S._project(x)
+        centre = np.where(inside[..., None], 0.0, unit(x - p))
+        cone = self.S._normal_cone(p, np.zeros(()))
+        return ConeBall(centre, np.where(inside, 1.0, 0.0), cone)
+
+    def _directional(self, x: Array, d: Array) -> Array:
+        return self._subdifferential(x, np.zeros(()))._support(d)
+
+    def _prox(self, x: Array, t: Array) -> Array:
+        p = self.S._project(x)
+        size = norm(x - p)
+        share = np.minimum(1.0, t / np.where(size > 0, size, 1.0))
+        return x + share[..., None] * (p - x)
+
+    def conjugate(self) -> Function:
+        from subgrad.functions.indicator import Indicator
+        from subgrad.functions.support import Support
+
+        return Support(self.S) + Indicator(Ball(np.zeros(self.S.dim), 1.0))
+
+    def _cvxpy(self, x: Any) -> Any:
+        import cvxpy as cp
+
+        z = cp.Variable(self.S.dim)
+        return cp.norm2(x - z) + cp.transforms.indicator(self.S.to_cvxpy(z))

@@ -1,0 +1,42 @@
+"""Maxima of affine functions, kept as one matrix."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from subgrad._check import Array, real
+from subgrad.affine import AffineMap, Matrix
+from subgrad.calculus.precompose import Precomposed
+from subgrad.core import Mask, Set
+from subgrad.functions.norms import max_entry
+from subgrad.sets.hull import Hull
+
+
+class MaxAffine(Precomposed):
+    r"""f(x) = max_i <a_i, x> + b_i, A (..., m, n), b (..., m).
+
+    .. math:: \partial f(x) = conv\{a_i : i \text{ active}\}, \quad
+       conv\{a_i : f(x) - \langle a_i, x \rangle - b_i \le e\} \subseteq \partial_e f(x)
+    """
+
+    def __init__(self, A: Any, b: Any = 0.0) -> None:
+        A, b = real("A", A), real("b", b)
+        if A.ndim < 2 or 0 in A.shape:
+            raise ValueError(f"A must be a matrix (..., m, n), got shape {A.shape}")
+        if b.ndim and b.shape[-1] != A.shape[-2]:
+            raise ValueError(f"b must have shape (..., {A.shape[-2]}), got {b.shape}")
+        b = np.broadcast_to(b, np.broadcast_shapes(b.shape, A.shape[-2:-1]))
+        super().__init__(max_entry, AffineMap(None, Matrix(A), b, (A.shape[-2],)))
+
+    def _subdifferential(self, x: Array, eps: Array) -> Set:
+        v = self.map._forward(x)
+        return Hull._raw(self.op.A, v >= (v.max(-1) - eps)[..., None])
+
+    def _nondecreasing(self, low: Array) -> Mask:
+        A = self.op.A
+        return np.all(A >= 0, axis=tuple(range(A.ndim - 1)))
+
+    def __repr__(self) -> str:
+        return f"MaxAffine({self.op.A!r}, {self.map.b!r})"

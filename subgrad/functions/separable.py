@@ -1,0 +1,161 @@
+"""Separable functions: one convex function of one variable, summed over coordinates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from subgrad._budget import spend
+from subgrad._check import Array, nonnegative, vector
+from subgrad.calculus.sum import add_slopes
+from subgrad.core import Function, Mask, Set
+from subgrad.interval import Interval
+from subgrad.sets.box import Box
+from subgrad.univariate.catalog import epsilon_insensitive, hinge, pinball
+from subgrad.univariate.convex import Univariate
+
+
+class Separable(Function):
+    r"""f(x) = sum_i w_i φ(x_i), φ a closed convex function on the line.
+
+    .. math:: \partial f(x) = \prod_i w_i \, [φ'(x_i-), φ'(x_i+)]
+
+    weights w >= 0 of shape (..., n), by default 1; w_i = 0 leaves the domain of φ.
+    """
+
+    def __init__(self, phi: Univariate, weights: Any = None) -> None:
+        if not isinstance(phi, Univariate):
+            raise TypeError(
+                "Separable takes a convex function on the line, such as relu, got "
+                f"{type(phi).__name__}"
+            )
+        self.phi, self.polyhedral = phi, phi.polyhedral
+        self.weights = None
+        if weights is not None:
+            self.weights = nonnegative("weights", vector("weights", weights, None))
+            self.n = self.weights.shape[-1]
+        low, high = phi.domain
+        self.finite = bool(np.all(np.isneginf(low)) and np.all(np.isposinf(high)))
+
+    def _key(self) -> tuple[Any, ...]:
+        return (self.phi,) if self.weights is None else (self.phi, self.weights)
+
+    @property
+    def infimum(self) -> float:  # type: ignore[override]
+        low = self.phi.infimum
+        if self.weights is not None:
+            return float(np.min(self.weights.sum(-1) * low)) if np.isfinite(low) else low
+        return low if low >= 0 else -np.inf
+
+    def _times(self, v: Array) -> Array:
+        """w v, where 0 · (+inf) = +inf and 0 · (-inf) = 0."""
+        if self.weights is None:
+            return v
+        with np.errstate(invalid="ignore"):
+            out = self.weights * v
+        return out if self.finite else np.where(np.isnan(out), np.maximum(v, 0), out)
+
+    def _value(self, x: Array) -> Array:
+        return self._times(self.phi._value(x)).sum(-1)
+
+    def _subgradient(self, x: Array) -> Array:
+        if self.phi._everywhere:
+            g = self.phi._right(x)
+            return g if self.weights is None else self.weights * g
+        box = self._subdifferential(x, np.zeros(()))
+        empty = box.lower > box.upper
+        return np.where(empty, np.nan, np.clip(0.0, box.lower, box.upper))
+
+    def _subdifferential(self, x: Array, eps: Array) -> Box:
+        each: Any = 0.0
+        if np.any(eps):
+            each = spend(eps, self._times(self.phi._saturation(x)))
+            if self.weights is not None:
+                each = each / np.where(self.weights > 0, self.weights, 1.0)
+        if self.weights is None:
+            return Box(self.phi._subdifferential(x, each))
+        interval = self.phi._subdifferential(x, each) * self.weights
+        if self.finite:
+            return Box(interval)
+        zero, normal = self.weights == 0, self._normal(x)
+        low = np.where(zero, normal.lower, interval.lower)
+        return Box._raw(low, np.where(zero, normal.upper, interval.upper))
+
+    def _directional(self, x: Array, d: Array) -> Array:
+        return add_slopes(self._times(self.phi._directional(x, d)))
+
+    def _saturation(self, x: Array) -> Array:
+        cost = self._times(self.phi._saturation(x))
+        return cost.sum(-1)
+
+    def _normal(self, x: Array) -> Box:
+        inside = np.isfinite(self.phi._value(x))
+        low = np.where(np.isneginf(self.phi._left(x)), -np.inf, 0.0)
+        up = np.where(np.isposinf(self.phi._right(x)), np.inf, 0.0)
+        low, up = np.where(inside, low, np.inf), np.where(inside, up, -np.inf)
+        return Box._raw(*np.broadcast_arrays(low, up))
+
+    def _ends(self) -> tuple[Array, Array]:
+        low, high = (np.asarray(e) for e in self.phi.domain)
+        return (low[..., None], high[..., None]) if self.phi.batch else (low, high)
+
+    def _interior(self, x: Array) -> Array:
+        low, high = self._ends()
+        return np.all(((low < x) & (x < high)) | ((low == high) & (x == low)), axis=-1)
+
+    def _nondecreasing(self, low: Array) -> Mask:
+        return np.array([self.phi.nondecreasing_from(float(m)) for m in low])
+
+    def _prox(self, x: Array, t: Array) -> Array:
+        t = np.asarray(t)[..., None]
+        if self.weights is None:
+            return self.phi._prox(x, t)
+        zero = self.weights == 0
+        p = self.phi._prox(x, t * np.where(zero, 1.0, self.weights))
+        low, high = self._ends()
+        return np.where(zero, np.clip(x, low, high), p)
+
+    def conjugate(self) -> Function:
+        r"""sum_i w_i φ*(g_i / w_i)."""
+        from subgrad.affine import variable
+
+        star = Separable(self.phi.conjugate(), self.weights)
+        if self.weights is None:
+            return star
+        if np.any(self.weights == 0):
+            raise NotImplementedError("Separable.conjugate with a weight 0")
+        return star(variable(self.weights.shape[-1]) / self.weights)
+
+    @property
+    def domain(self) -> Set:
+        if self.n is None or self.finite or self.phi.batch:
+            return super().domain
+        low, high = (np.full(self.n, e) for e in self.phi.domain)
+        return Box(Interval(low, high))
+
+    def _cvxpy(self, x: Any) -> Any:
+        import cvxpy as cp
+
+        each = self.phi.to_cvxpy(x)
+        if self.weights is None:
+            return cp.sum(each)
+        return cp.sum(cp.multiply(self.weights, each))
+
+
+def separable(phi: Univariate, weights: Any = None) -> Separable:
+    """sum_i w_i φ(x_i)."""
+    return Separable(phi, weights)
+
+
+hinge_loss = Separable(hinge)
+
+
+def pinball_loss(tau: Any) -> Separable:
+    """sum_i τ max(x_i, 0) + (1 - τ) max(-x_i, 0); τ in [0, 1], one or one per problem."""
+    return Separable(pinball(tau))
+
+
+def epsilon_insensitive_loss(eps: Any) -> Separable:
+    """sum_i max(|x_i| - ε, 0)."""
+    return Separable(epsilon_insensitive(eps))

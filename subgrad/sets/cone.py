@@ -1,0 +1,139 @@
+"""Closed convex cones: finitely generated ones, and polars."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from subgrad._check import Array, real
+from subgrad.core import Mask, Set, norm, unit
+
+
+class Cone(Set):
+    r"""{sum_j mu_j g_j : mu >= 0}, with h(d) = 0 if all <g_j, d> <= 0, else +inf.
+
+    generators (..., k, n); `active` (..., k) says which of them count.
+    """
+
+    _arrays: ClassVar = Set._arrays | {"generators": 2, "active": 1}
+    polyhedral = True
+
+    def __init__(self, generators: Any) -> None:
+        G = real("generators", generators)
+        if G.ndim < 2 or 0 in G.shape:
+            raise ValueError(f"generators must have shape (..., k, n), got {G.shape}")
+        self._set(G, np.ones(G.shape[-2], bool))
+
+    def _set(self, generators: Array, active: Mask) -> Cone:
+        # Directions, not lengths, make the cone: unit generators give one tolerance.
+        self.generators, self.active = unit(generators), active
+        self.dim = generators.shape[-1]
+        return self
+
+    @classmethod
+    def _raw(cls, generators: Array, active: Mask) -> Cone:
+        return Cone.__new__(Cone)._set(generators, active)
+
+    def _heights(self, d: Array) -> Array:
+        return np.where(self.active, np.matvec(self.generators, d), -np.inf)
+
+    def _support(self, d: Array) -> Array:
+        top = self._heights(d).max(-1)
+        return np.where(top <= 1e-9 * norm(d), 0.0, np.inf)
+
+    def _support_point(self, d: Array) -> Array:
+        shape = np.broadcast_shapes((*self.batch, self.dim), d.shape)
+        return np.zeros(shape)
+
+    def _atom(self, d: Array) -> tuple[Array, Array | None]:
+        v = self._heights(d)
+        i = int(np.argmax(v))
+        return np.zeros_like(d), self.generators[i] if v[i] > 1e-12 * norm(d) else None
+
+    def _face(self, d: Array, eps: Array) -> Cone:
+        v = self._heights(d)
+        tol = 1e-9 * norm(d)
+        face = Cone._raw(self.generators, self.active & (v >= -tol[..., None]))
+        return face.restrict(v.max(-1) <= tol)
+
+    def _project(self, y: Array) -> Array:
+        from subgrad.sets.nearest import nearest_cone
+
+        return self._each(
+            y, lambda one, v: nearest_cone(one.generators[one.active], v)
+        )
+
+    def _frame(self) -> tuple[Array, Array, Array, Array]:
+        G = self.generators[self.active].T
+        return np.zeros(self.dim), G, np.zeros(G.shape[1]), np.full(G.shape[1], np.inf)
+
+    def _normal_cone(self, x: Array, eps: Array) -> Set:
+        away = np.concatenate([self.generators, -x[..., None, :]], axis=-2)
+        more = np.ones((*self.active.shape[:-1], 1), bool)
+        return Polar(Cone._raw(away, np.concatenate([self.active, more], -1)))
+
+    def _recession(self) -> Cone:
+        return self
+
+    def _cvxpy(self, z: Any, scale: Any) -> list[Any]:
+        import cvxpy as cp
+
+        G = self.generators[self.active]
+        if not len(G):
+            return [z == 0]
+        w = cp.Variable(len(G), nonneg=True)
+        return [z == G.T @ w]
+
+
+class Polar(Set):
+    r"""{g : <g, s> <= 0 for all s in K}, the polar of a closed convex cone K.
+
+    .. math:: h(d) = 0 \text{ if } d \in K, \ +\infty \text{ otherwise}; \qquad
+       P(y) = y - P_K(y)
+
+    (Moreau). Known through K: a member is one with h_K(g) <= 0.
+    """
+
+    _parts: ClassVar = ("cone",)
+
+    def __init__(self, cone: Set) -> None:
+        self.cone, self.dim = cone, cone.dim
+        self.polyhedral = cone.polyhedral
+
+    def _alive(self) -> Any:
+        return np.ones(self.cone.batch, bool)[()]
+
+    def _support(self, d: Array) -> Array:
+        return np.where(self.cone.contains(d), 0.0, np.inf)
+
+    def _support_point(self, d: Array) -> Array:
+        return np.zeros(np.broadcast_shapes((*self.batch, self.dim), d.shape))
+
+    def _atom(self, d: Array) -> tuple[Array, Array | None]:
+        ray = self._project(d)
+        return np.zeros_like(d), ray if norm(ray) > 1e-12 * norm(d) else None
+
+    def _face(self, d: Array, eps: Array) -> Set:
+        # In the polar of K and orthogonal to d in K: polar to K and to -d.
+        from subgrad.calculus.sum import minkowski
+
+        minus = Cone._raw(-d[..., None, :], np.ones(1, bool))
+        return Polar(minkowski([self.cone, minus])).restrict(self.cone.contains(d))
+
+    def _project(self, y: Array) -> Array:
+        return y - self.cone._project(y)
+
+    def _normal_cone(self, x: Array, eps: Array) -> Set:
+        # The normal cone of a cone at x is the part of its polar orthogonal to x.
+        return self.cone.exposed_face(x)
+
+    def _recession(self) -> Polar:
+        return self
+
+    def _cvxpy(self, z: Any, scale: Any) -> list[Any]:
+        # h_K(z) <= 0; for generators that is one row each.
+        if isinstance(self.cone, Cone):
+            G = self.cone.generators[self.cone.active]
+            return [G @ z <= 0] if len(G) else []
+        return [self.cone._support_cvxpy(z) <= 0]

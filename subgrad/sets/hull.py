@@ -1,0 +1,226 @@
+"""Polytopes given by points: the convex hull, and the cross-polytope."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from subgrad._check import Array, positive, real
+from subgrad.core import Mask, Set
+from subgrad.interval import Interval
+
+
+class Hull(Set):
+    r"""conv{p_1, ..., p_m}, with h(d) = max_i <p_i, d>.
+
+    points (..., m, n); `active` (..., m) says which of them count, by default all.
+    """
+
+    _arrays: ClassVar = Set._arrays | {"points": 2, "active": 1}
+    polyhedral = True
+
+    def __init__(self, points: Any) -> None:
+        points = real("points", points)
+        if points.ndim < 2 or 0 in points.shape:
+            raise ValueError(f"points must have shape (..., m, n), got {points.shape}")
+        self._set(points, np.ones(points.shape[-2], bool))
+
+    def _set(self, points: Array, active: Mask) -> Hull:
+        self.points, self.active, self.dim = points, active, points.shape[-1]
+        return self
+
+    @classmethod
+    def _raw(cls, points: Array, active: Mask) -> Hull:
+        return Hull.__new__(Hull)._set(points, active)
+
+    def _alive(self) -> Any:
+        return np.any(self.active, axis=-1)
+
+    def _heights(self, d: Array) -> Array:
+        if self.points.ndim == 2:
+            heights = d @ self.points.T
+        else:
+            heights = np.matvec(self.points, d)
+        if np.all(self.active):
+            return heights
+        return np.where(self.active, heights, -np.inf)
+
+    def _support(self, d: Array) -> Array:
+        return self._heights(d).max(-1)
+
+    def _support_point(self, d: Array) -> Array:
+        best = np.argmax(self._heights(d), axis=-1)
+        if self.points.ndim == 2:
+            return self.points[best]
+        return np.take_along_axis(self.points, best[..., None, None], -2)[..., 0, :]
+
+    def _face(self, d: Array, eps: Array) -> Hull:
+        v = self._heights(d)
+        return Hull._raw(self.points, v >= (v.max(-1) - eps)[..., None])
+
+    def _project(self, y: Array) -> Array:
+        from subgrad.sets.nearest import nearest
+
+        return self._each(y, lambda one, v: nearest(None, v, vertices=one._vertices()))
+
+    def _vertices(self) -> Array:
+        return self.points[self.active]
+
+    def _box(self) -> Interval:
+        on = self.active[..., None]
+        low = np.where(on, self.points, np.inf).min(-2)
+        return Interval._raw(low, np.where(on, self.points, -np.inf).max(-2))
+
+    def _normal_cone(self, x: Array, eps: Array) -> Set:
+        from subgrad.sets.cone import Cone, Polar
+
+        active = np.broadcast_to(self.active, self.points.shape[:-1])
+        return Polar(Cone._raw(self.points - x[..., None, :], active))
+
+    def _part(self, low: Mask, high: Mask) -> Hull:
+        p = self.points
+        out = (low[..., None, :] & (p < 0)) | (high[..., None, :] & (p > 0))
+        if np.any(out & self.active[..., None]):
+            raise NotImplementedError(
+                "the part of a Hull in an orthant: the outer function of a composition "
+                "must be nondecreasing in every argument that is not affine"
+            )
+        return self
+
+    def _cvxpy(self, z: Any, scale: Any) -> list[Any]:
+        import cvxpy as cp
+
+        points = self.points[self.active]
+        w = cp.Variable(len(points), nonneg=True)
+        return [z == points.T @ w, cp.sum(w) == scale]
+
+    def _support_cvxpy(self, x: Any) -> Any:
+        import cvxpy as cp
+
+        return cp.max(self.points[self.active] @ x)
+
+
+class CrossPolytope(Set):
+    r"""{s : |s|_1 <= r} in R^n, with h(d) = r max_i |d_i|, and its faces.
+
+    The vertices r e_i where `plus`, -r e_i where `minus`, and 0 where `zero`: a face
+    keeps some of them, and so does the intersection with an orthant.
+    """
+
+    _arrays: ClassVar = Set._arrays | {"radius": 0, "plus": 1, "minus": 1, "zero": 0}
+    polyhedral = True
+
+    def __init__(self, n: int, radius: Any = 1.0) -> None:
+        if not isinstance(n, int | np.integer) or n < 1:
+            raise ValueError(f"n must be a positive integer, got {n!r}")
+        every = np.ones(n, bool)
+        self._set(positive("radius", radius), every, every, np.True_)
+
+    def _set(self, radius: Array, plus: Mask, minus: Mask, zero: Any) -> CrossPolytope:
+        self.radius, self.plus, self.minus, self.zero = radius, plus, minus, zero
+        self.dim = plus.shape[-1]
+        return self
+
+    def _like(self, plus: Mask, minus: Mask, zero: Any) -> CrossPolytope:
+        new = CrossPolytope.__new__(CrossPolytope)
+        return new._set(self.radius, plus, minus, zero)
+
+    def _alive(self) -> Any:
+        return np.any(self.plus | self.minus, -1) | self.zero
+
+    def _heights(self, d: Array) -> Array:
+        up = np.where(self.plus, d, -np.inf)
+        return np.maximum(up, np.where(self.minus, -d, -np.inf))
+
+    def _top(self, v: Array) -> Array:
+        return np.maximum(v.max(-1), np.where(self.zero, 0.0, -np.inf))
+
+    def _support(self, d: Array) -> Array:
+        return self.radius * self._top(self._heights(d))
+
+    def _support_point(self, d: Array) -> Array:
+        v = self._heights(d)
+        i = np.argmax(v, axis=-1)[..., None]
+        chosen = np.take_along_axis(np.broadcast_to(d, v.shape), i, -1)
+        up = np.take_along_axis(np.broadcast_to(self.plus, v.shape), i, -1)
+        down = np.take_along_axis(np.broadcast_to(self.minus, v.shape), i, -1)
+        size = np.where(up & (~down | (chosen >= 0)), 1.0, -1.0) * self.radius[..., None]
+        at_zero = np.asarray(self.zero)[..., None] & (v.max(-1, keepdims=True) <= 0)
+        s = np.zeros(np.broadcast_shapes(v.shape, size.shape))
+        np.put_along_axis(s, i, np.where(at_zero, 0.0, size), -1)
+        return s
+
+    def _face(self, d: Array, eps: Array) -> CrossPolytope:
+        level = self._top(self._heights(d)) - eps / self.radius
+        plus = self.plus & (d >= level[..., None])
+        return self._like(plus, self.minus & (-d >= level[..., None]), self.zero & (level <= 0))
+
+    def _project(self, y: Array) -> Array:
+        """Soft threshold towards the allowed signs, down to the radius.
+
+        With 0 among the members a smaller sum is allowed, so the threshold is >= 0.
+        """
+        sign = np.where(self.plus & (~self.minus | (y >= 0)), 1.0, -1.0)
+        any_ = self.plus | self.minus
+        v = np.where(any_, sign * y, -np.inf)
+        r = self.radius[..., None]
+        top = -np.sort(-v, axis=-1)
+        count = np.arange(1, self.dim + 1)
+        total = np.cumsum(np.where(np.isinf(top), 0.0, top), -1)
+        keep = np.maximum(
+            ((top - (total - r) / count > 0) & ~np.isinf(top)).sum(-1, keepdims=True), 1
+        )
+        theta = (np.take_along_axis(total, keep - 1, -1) - r) / keep
+        loose = np.any(self.plus & self.minus, -1) | self.zero
+        theta = np.where(np.asarray(loose)[..., None], np.maximum(theta, 0.0), theta)
+        size = np.where(any_, np.maximum(np.where(any_, v, 0.0) - theta, 0.0), 0.0)
+        return sign * size
+
+    def _interior(self, z: Array) -> Array:
+        whole = np.all(self.plus & self.minus, -1)
+        return whole & (np.abs(z).sum(-1) < self.radius)
+
+    def _box(self) -> Interval:
+        r = self.radius[..., None]
+        # The other vertices have a zero there.
+        only = (self.plus | self.minus).sum(-1, keepdims=True) == 1
+        alone = only & ~np.asarray(self.zero)[..., None]
+        up = np.where(self.plus, r, np.where(alone & self.minus, -r, 0.0))
+        low = np.where(self.minus, -r, np.where(alone & self.plus, r, 0.0))
+        return Interval._raw(low, up)
+
+    def _vertices(self) -> Array:
+        eye = self.radius * np.eye(self.dim)
+        zero = np.zeros((int(np.any(self.zero)), self.dim))
+        return np.concatenate([eye[self.plus], -eye[self.minus], zero])
+
+    def _normal_cone(self, x: Array, eps: Array) -> Set:
+        eye, n = np.eye(self.dim), self.dim
+        r = self.radius[..., None, None]
+        points = np.concatenate([r * eye, -r * eye, 0 * r * eye[:1]], axis=-2)
+        zero = np.asarray(self.zero)[..., None]
+        lead = np.broadcast_shapes(self.plus.shape[:-1], zero.shape[:-1])
+        masks = [
+            np.broadcast_to(m, (*lead, k))
+            for m, k in ((self.plus, n), (self.minus, n), (zero, 1))
+        ]
+        return Hull._raw(points, np.concatenate(masks, -1))._normal_cone(x, eps)
+
+    def _part(self, low: Mask, high: Mask) -> CrossPolytope:
+        zero = self.zero | np.any(self.plus & self.minus, axis=-1)
+        return self._like(self.plus & ~high, self.minus & ~low, zero)
+
+    def _cvxpy(self, z: Any, scale: Any) -> list[Any]:
+        import cvxpy as cp
+
+        p, q = cp.Variable(self.dim, nonneg=True), cp.Variable(self.dim, nonneg=True)
+        sides = [z == p - q]
+        for v, on in ((p, self.plus), (q, self.minus)):
+            off = np.flatnonzero(~on)
+            sides += [v[off] == 0] if off.size else []
+        total = cp.sum(p) + cp.sum(q)
+        loose = bool(np.any(self.plus & self.minus) | self.zero)
+        bound = scale * float(self.radius)
+        return [*sides, total <= bound if loose else total == bound]
+

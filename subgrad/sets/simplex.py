@@ -1,0 +1,185 @@
+"""The simplex and the capped simplex: a box cut by one total."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from subgrad._check import Array, positive, real, vector
+from subgrad.core import Mask, Set
+
+
+class CappedSimplex(Set):
+    r"""{s : lower <= s <= upper, sum of s = total}, finite ends.
+
+    .. math:: h(d) = \max \{ \langle s, d \rangle : l \le s \le u, \sum s_i = k \}
+
+    a continuous knapsack: fill the largest d_i first. `CappedSimplex(0, 1, k, n)` is the
+    set whose support function is the sum of the k largest; faces fix coordinates and so
+    stay in the class. lower, upper (..., n), total (...).
+    """
+
+    _arrays: ClassVar = Set._arrays | {"lower": 1, "upper": 1, "total": 0}
+    polyhedral = True
+
+    def __init__(self, lower: Any, upper: Any, total: Any, n: int | None = None) -> None:
+        lower, upper = real("lower", lower), real("upper", upper)
+        if n is None:
+            n = np.broadcast_shapes(np.atleast_1d(lower).shape, np.shape(upper))[-1]
+        shape = np.broadcast_shapes(lower.shape, upper.shape, (n,))
+        if np.any(lower > upper):
+            raise ValueError("lower must not exceed upper")
+        self._set(
+            np.broadcast_to(lower, shape),
+            np.broadcast_to(upper, shape),
+            real("total", total),
+        )
+
+    def _set(self, lower: Array, upper: Array, total: Array) -> CappedSimplex:
+        self.lower, self.upper, self.total = lower, upper, total
+        self.dim = lower.shape[-1]
+        return self
+
+    def _like(self, lower: Array, upper: Array, total: Array) -> CappedSimplex:
+        return CappedSimplex.__new__(CappedSimplex)._set(lower, upper, total)
+
+    def _slack(self) -> Array:
+        return self.total - self.lower.sum(-1)
+
+    def _alive(self) -> Any:
+        # The sums carry rounding; a total off by less than that still fits.
+        size = np.abs(self.lower).sum(-1) + np.abs(self.upper).sum(-1)
+        fuzz = 1e-14 * self.dim * (size + np.abs(self.total))
+        low, high = self._slack(), self.upper.sum(-1) - self.total
+        return np.all(self.lower <= self.upper, -1) & (low >= -fuzz) & (high >= -fuzz)
+
+    def _fill(self, d: Array) -> tuple[Array, Array]:
+        """A maximiser of <., d>, and the value of d at which the filling stops."""
+        room = self.upper - self.lower
+        shape = np.broadcast_shapes(d.shape, room.shape)
+        d, room = np.broadcast_to(d, shape), np.broadcast_to(room, shape)
+        order = np.argsort(-d, axis=-1, kind="stable")
+        sized = np.take_along_axis(room, order, -1)
+        before = np.cumsum(sized, -1) - sized
+        slack = self._slack()[..., None]
+        poured = np.clip(slack - before, 0, sized)
+        s = np.empty(shape)
+        np.put_along_axis(s, order, poured, -1)
+        # The last coordinate that got some, the one at which it stops.
+        got = poured > 0
+        last = self.dim - 1 - np.argmax(got[..., ::-1], axis=-1)
+        last = np.where(np.any(got, -1), last, 0)
+        at = np.take_along_axis(order, last[..., None], -1)
+        return self.lower + s, np.take_along_axis(d, at, -1)
+
+    def _support(self, d: Array) -> Array:
+        return np.vecdot(self._support_point(d), d)
+
+    def _support_point(self, d: Array) -> Array:
+        return self._fill(d)[0]
+
+    def _band(self, d: Array, low: Array, high: Array) -> CappedSimplex:
+        """Coordinates with d above `high` full, below `low` at the bottom, others free."""
+        lower = np.where(d > high, self.upper, self.lower)
+        upper = np.where(d < low, self.lower, self.upper)
+        return self._like(lower, upper, self.total)
+
+    def _face(self, d: Array, eps: Array) -> CappedSimplex:
+        s, level = self._fill(d)
+        if not np.any(eps):
+            return self._band(d, level, level)
+        # The widest band around the level whose worst member loses at most eps.
+        reach = np.sort(np.abs(d - level), axis=-1)
+        h, eps = np.vecdot(s, d), np.asarray(eps)
+        low = np.zeros((*reach.shape[:-1], 1), int)
+        high = np.full_like(low, self.dim - 1)
+        for _ in range(self.dim.bit_length()):
+            mid = (low + high + 1) // 2
+            w = np.take_along_axis(reach, mid, -1)
+            loss = h + self._band(d, level - w, level + w)._support(-d)
+            ok = (loss <= eps)[..., None]
+            low, high = np.where(ok, mid, low), np.where(ok, high, mid - 1)
+        w = np.take_along_axis(reach, low, -1)
+        return self._band(d, level - w, level + w)
+
+    def _project(self, y: Array) -> Array:
+        r"""clip(y - theta, l, u) with its sum at `total`: a piecewise linear equation.
+
+        The sum falls with theta, with knots at y - u and y - l: sort those, find the
+        piece, solve it.
+        """
+        shape = np.broadcast_shapes(y.shape, self.lower.shape, (*self.total.shape, 1))
+        y = np.broadcast_to(y, shape)
+        lower, upper = self.lower, self.upper
+        knots = np.concatenate([y - upper, y - lower], axis=-1)
+        # Left of all knots the sum is that of `upper`; y - u frees, y - l fixes again.
+        turn = np.concatenate([-np.ones(shape), np.ones(shape)], axis=-1)
+        order = np.argsort(knots, axis=-1, kind="stable")
+        knots = np.take_along_axis(knots, order, -1)
+        slope = np.cumsum(np.take_along_axis(turn, order, -1), -1)
+        step = slope[..., :-1] * np.diff(knots, axis=-1)
+        top = np.broadcast_to(upper, shape).sum(-1, keepdims=True)
+        at = np.concatenate([top, top + np.cumsum(step, -1)], -1)
+        total = self.total[..., None]
+        i = np.maximum((at >= total).sum(-1, keepdims=True) - 1, 0)
+        s = np.take_along_axis(slope, i, -1)
+        gap = total - np.take_along_axis(at, i, -1)
+        theta = np.take_along_axis(knots, i, -1) + gap / np.where(s == 0, 1, s)
+        p = np.clip(y - theta, lower, upper)
+        # One Newton step on the free coordinates takes the rounding of the sums away.
+        free = (p > lower) & (p < upper)
+        off = (total - p.sum(-1, keepdims=True)) / np.maximum(
+            free.sum(-1, keepdims=True), 1
+        )
+        return np.where(free, np.clip(p + off, lower, upper), p)
+
+    def _vertices(self) -> Array | None:
+        # Only where one coordinate takes all the slack.
+        free = self.upper > self.lower
+        slack = self._slack()
+        if np.any(self.upper[free] - self.lower[free] < slack):
+            return None
+        return self.lower + slack * np.eye(self.dim)[free] if free.any() else self.lower[None]
+
+    def _interior(self, z: Array) -> Array:
+        open_ = (self.lower < z) & (z < self.upper)
+        fixed = (self.lower == self.upper) & (z == self.lower)
+        return np.all(open_ | fixed, -1) & self._contains(z, 1e-9)
+
+    def _normal_cone(self, x: Array, eps: Array) -> Set:
+        from subgrad.sets.affine_subspace import AffineSubspace
+        from subgrad.sets.box import Box
+
+        line = AffineSubspace(np.zeros(self.dim), np.ones((1, self.dim)))
+        box = Box._raw(self.lower, self.upper)
+        return box._normal_cone(x, np.float64(0)) + line
+
+    def _part(self, low: Mask, high: Mask) -> CappedSimplex:
+        lower = np.where(low, np.maximum(self.lower, 0), self.lower)
+        upper = np.where(high, np.minimum(self.upper, 0), self.upper)
+        return self._like(lower, upper, self.total)
+
+    def _cvxpy(self, z: Any, scale: Any) -> list[Any]:
+        import cvxpy as cp
+
+        sides = [z >= scale * self.lower, z <= scale * self.upper]
+        return [*sides, cp.sum(z) == scale * self.total]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.lower}, {self.upper}, total={self.total})"
+
+
+class Simplex(CappedSimplex):
+    r"""{s >= 0 : sum of s = r} in R^n, with h(d) = r max_i d_i."""
+
+    def __init__(self, n: int, radius: Any = 1.0) -> None:
+        r = positive("radius", radius)
+        lower = np.zeros(n)
+        vector("lower", lower, n)
+        self._set(lower, np.broadcast_to(r[..., None], (*r.shape, n)), r)
+
+    def _support_cvxpy(self, x: Any) -> Any:
+        import cvxpy as cp
+
+        return float(self.total) * cp.max(x)

@@ -1,0 +1,98 @@
+"""Piecewise linear functions as arrays of breakpoints t and slopes s."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .._check import Array
+
+
+def line(h: Any, s: Any, a: Any, t: Array) -> Array:
+    """h + s (t - a), with 0 * inf = 0."""
+    if np.ndim(s) == 0:
+        return h + (s * (t - a) if s else np.zeros_like(t))
+    with np.errstate(invalid="ignore"):
+        rise = s * (t - a)
+    return h + np.where(s == 0, 0.0, rise).astype(rise.dtype, copy=False)
+
+
+def check_order(t: Array, s: Array) -> None:
+    if t.ndim == 0 or s.ndim == 0 or s.shape[-1] != t.shape[-1] + 1:
+        raise ValueError(
+            "K breakpoints need K + 1 slopes on the last axis, got breakpoints of "
+            f"shape {t.shape} and slopes of shape {s.shape}"
+        )
+    for name, a in (("breakpoints", t), ("slopes", s)):
+        wrong = np.argwhere(a[..., 1:] < a[..., :-1])
+        if wrong.size:
+            *lead, k = wrong[0]
+            pair = a[(*lead, slice(k, k + 2))]
+            raise ValueError(
+                f"{name} must be nondecreasing, as the function is convex; got "
+                f"{pair[0]} before {pair[1]}"
+            )
+    low, high = np.isneginf(s), np.isposinf(s)
+    if (low[..., 1:].any() or high[..., :-1].any()) or (
+        s.shape[-1] == 1 and not np.isfinite(s).all()
+    ):
+        raise ValueError(
+            "only slopes[0] may be -inf and only slopes[-1] +inf, with a breakpoint "
+            "where the domain begins or ends"
+        )
+    for name, end in (("slopes[0]", low[..., 0]), ("slopes[-1]", high[..., -1])):
+        if end.any() and not end.all():
+            raise ValueError(f"{name} must be infinite for the whole batch or for none")
+
+
+def slope_at(s: Array, passed: Array) -> Array:
+    """The slope behind the breakpoints that are passed, one per problem."""
+    k = passed.sum(-1, keepdims=True)
+    batch = np.broadcast_shapes(s.shape[:-1], k.shape[:-1])
+    s = np.broadcast_to(s, batch + s.shape[-1:])
+    return np.take_along_axis(s, np.broadcast_to(k, (*batch, 1)), -1)[..., 0]
+
+
+def pieces(t: Array, s: Array, a: Array, v: Array) -> tuple[Array, Array]:
+    """
+    For every piece its point nearest to a, and φ there.
+
+    Sums start from a, so that a distant breakpoint adds no rounding near a; they are
+    formed as `line` does, so that neighbouring pieces meet to the bit.
+    """
+    lead = np.full((*t.shape[:-1], 1), np.inf)
+    a, v = a[..., None], v[..., None]
+    anchors = np.clip(a, np.concatenate([-lead, t], -1), np.concatenate([t, lead], -1))
+    length = np.diff(anchors)
+    with np.errstate(invalid="ignore"):
+        up = np.where((length > 0) & (anchors[..., :-1] >= a), s[..., :-1] * length, 0)
+        down = np.where((length > 0) & (anchors[..., 1:] <= a), s[..., 1:] * length, 0)
+    v = np.broadcast_to(v, (*np.broadcast_shapes(v.shape[:-1], up.shape[:-1]), 1))
+    up, down = (np.broadcast_to(x, (*v.shape[:-1], x.shape[-1])) for x in (up, down))
+    right = np.cumsum(np.concatenate([v, up], -1), -1)
+    left = np.cumsum(np.concatenate([v, -down[..., ::-1]], -1), -1)[..., ::-1]
+    return anchors, np.where(anchors >= a, right, left)
+
+
+def pick(a: Array, k: Array) -> Array:
+    """Entry k of (..., m), for k in arrays of shape (..., n)."""
+    if a.ndim == 1:
+        return a[k]
+    k = np.atleast_1d(k)
+    batch = np.broadcast_shapes(a.shape[:-1], k.shape[:-1])
+    a, k = (np.broadcast_to(x, batch + x.shape[-1:]) for x in (a, k))
+    return np.take_along_axis(a, k, -1)
+
+
+def search(
+    holds: Callable[[Array], Array], count: int, shape: tuple[int, ...]
+) -> Array:
+    """How many of 0, ..., count - 1 satisfy a condition that only the first ones do."""
+    low, high = np.zeros(shape, np.intp), np.full(shape, count)
+    for _ in range(count.bit_length()):
+        middle = (low + high) // 2
+        good = holds(np.minimum(middle, count - 1)) & (low < high)
+        low, high = np.where(good, middle + 1, low), np.where(good, high, middle)
+    return low

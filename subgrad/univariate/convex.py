@@ -1,0 +1,292 @@
+"""Closed convex functions of one real variable, applied to every entry of an array."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .._batch import Batched
+from .._check import Array, nonnegative, positive, real
+from ..interval import Interval
+
+Number = Array | float
+_LARGEST = np.finfo(np.float64).max
+_ROUNDING = 4 * np.finfo(np.float64).eps
+
+
+class Univariate(Batched):
+    r"""
+    A closed proper convex function on the line, with its one-sided derivatives
+
+        φ: R -> R ∪ {+inf},     ∂φ(t) = [φ'(t-), φ'(t+)] ∩ R.
+
+    The derivatives are extended: both are -inf to the left of the domain and +inf to
+    its right, so that they are nondecreasing on R and the formula holds everywhere.
+
+    Every method works entry by entry on arrays t of shape (..., n). A parameter of
+    batch shape b belongs to one problem each and acts as an array of shape b + (1,);
+    an ordinary number goes with everything and leaves float32 alone.
+
+    A subclass gives `domain`, `infimum`, `_value`, `_left` and `_right`, for prox and
+    ε > 0 as much as it knows in closed form. What is left of these two is found by
+    halving to the last bit; ε then needs `conjugate`.
+
+    Source: Rockafellar, Convex Analysis, sections 23 and 24.
+    """
+
+    __array_ufunc__ = None
+    polyhedral: bool = False
+    # Whether both derivatives are finite on all of R, so that no ∂φ(t) is empty.
+    _everywhere: bool = False
+
+    # -- what a subclass says ---------------------------------------------------------
+
+    @property
+    def domain(self) -> tuple[Number, Number]:
+        """The ends of the domain, which belong to it or not; arrays for a batch."""
+        raise NotImplementedError(f"{type(self).__name__} has no domain")
+
+    @property
+    def infimum(self) -> float:
+        """inf φ, -inf if unbounded below; for a batch the least one."""
+        raise NotImplementedError(f"{type(self).__name__} has no infimum")
+
+    def conjugate(self) -> Univariate:
+        """φ*(s) = sup_t s t - φ(t)."""
+        raise NotImplementedError(f"{type(self).__name__} has no conjugate")
+
+    def to_cvxpy(self, x: Any) -> Any:
+        """φ of every entry of a cvxpy expression."""
+        raise NotImplementedError(f"{type(self).__name__} has no cvxpy form")
+
+    def _value(self, t: Array) -> Array:
+        raise NotImplementedError(f"{type(self).__name__} has no value")
+
+    def _left(self, t: Array) -> Array:
+        raise NotImplementedError(f"{type(self).__name__} has no left derivative")
+
+    def _right(self, t: Array) -> Array:
+        raise NotImplementedError(f"{type(self).__name__} has no right derivative")
+
+    def _shape(self, t: Array) -> tuple[int, ...]:
+        """The shape of an answer at t."""
+        batch = self.batch
+        return np.broadcast_shapes(t.shape, (*batch, 1)) if batch else t.shape
+
+    def _dtype(self, t: Array) -> np.dtype[Any]:
+        """That of t and of the batched parameters; the others act as numbers."""
+        parameters = ((getattr(self, name), n) for name, n in self._arrays.items())
+        return np.result_type(t, *(p.dtype for p, n in parameters if p.ndim > n))
+
+    def _cast(self, out: Array, t: Array, step: Number) -> Array:
+        """Back to the type that t and the parameters ask for."""
+        return out.astype(np.result_type(self._dtype(t), step), copy=False)
+
+    # -- evaluation -------------------------------------------------------------------
+
+    def __call__(self, t: Any) -> Any:
+        """φ(t) for numbers and arrays; φ∘t for an affine map or a function t."""
+        compose = getattr(t, "_compose_univariate", None)
+        return self.value(t) if compose is None else compose(self)
+
+    def value(self, t: Any) -> Array:
+        """φ(t), +inf outside the domain; at t = ±inf the limit."""
+        return self._value(real("t", t, infinite=True))[()]
+
+    # -- derivatives ------------------------------------------------------------------
+
+    def left_slope(self, t: Any) -> Array:
+        """The lower end of ∂φ(t), +inf where that is empty."""
+        return self._left_slope(real("t", t))[()]
+
+    def right_slope(self, t: Any) -> Array:
+        """The upper end of ∂φ(t), -inf where that is empty."""
+        return self._right_slope(real("t", t))[()]
+
+    def _left_slope(self, t: Array) -> Array:
+        return self._left(t) if self._everywhere else self._slopes(t)[0]
+
+    def _right_slope(self, t: Array) -> Array:
+        return self._right(t) if self._everywhere else self._slopes(t)[1]
+
+    def _slopes(self, t: Array) -> tuple[Array, Array]:
+        left, right = self._left(t), self._right(t)
+        if self._everywhere:
+            return left, right
+        empty = (left == right) & np.isinf(left)
+        return np.where(empty, np.inf, left), np.where(empty, -np.inf, right)
+
+    def directional_derivative(self, t: Any, d: Any) -> Array:
+        """
+        φ'(t; d) = φ'(t+) d for d > 0, φ'(t-) d for d < 0, 0 for d = 0,
+
+        with t in the domain. It is +inf where d leaves the domain and -inf along an
+        infinitely steep descent, such as that of t log t at 0.
+        """
+        return self._directional(real("t", t), _plain(real("d", d)))[()]
+
+    def _directional(self, t: Array, d: Number) -> Array:
+        with np.errstate(invalid="ignore"):
+            along = np.where(np.greater(d, 0), self._right(t) * d, self._left(t) * d)
+        return np.where(np.equal(d, 0), 0.0, along).astype(along.dtype, copy=False)
+
+    def subdifferential(self, t: Any, eps: Any = 0.0) -> Interval:
+        """
+        The ε-subdifferential, empty outside the domain,
+
+            ∂_ε φ(t) = {g : φ(s) >= φ(t) + g (s - t) - ε for all s}
+                     = {g : φ(t) + φ*(g) - g t <= ε}.
+
+        For ε > 0 the answer is a closed form or, in the absence of one, the set of the
+        g that satisfy the second line by more than the rounding error, and ∂φ(t).
+        eps broadcasts with t and must not be negative.
+        """
+        return self._subdifferential(real("t", t), _plain(nonnegative("eps", eps)))
+
+    def _subdifferential(self, t: Array, eps: Number = 0.0) -> Interval:
+        left, right = self._slopes(t)
+        if np.any(eps):
+            lower, upper = self._widened(t, eps)
+            wide = np.greater(eps, 0) & (self._value(t) < np.inf)
+            dtype = np.result_type(self._dtype(t), eps)
+            left = np.where(wide, np.minimum(lower, left), left).astype(dtype)
+            right = np.where(wide, np.maximum(upper, right), right).astype(dtype)
+        return Interval._raw(left[()], right[()])
+
+    def _widened(self, t: Array, eps: Number) -> tuple[Array, Array]:
+        """The ends of ∂_ε φ(t) where ε > 0 and φ(t) is finite, anything elsewhere."""
+        conjugate, value = self.conjugate(), self._value(t)
+        left, right = self._left(t), self._right(t)
+        t64 = t.astype(np.float64, copy=False)
+
+        def inside(g: Array) -> Array:
+            dual, product = conjugate._value(g), g * t64
+            size = abs(value) + abs(dual) + abs(product)
+            return value + dual - product + _ROUNDING * size <= eps
+
+        shape = np.broadcast_shapes(self._shape(t), np.shape(eps))
+        with np.errstate(over="ignore", invalid="ignore"):
+            start = np.where(np.isfinite(right), right, left)
+            start = np.clip(start, -_LARGEST, _LARGEST)
+            start = np.broadcast_to(start, shape).astype(np.float64)
+            upper = _last(inside, start, _LARGEST)
+            lower = _last(inside, start, -_LARGEST)
+        lower = np.where(lower == -_LARGEST, -np.inf, lower)
+        upper = np.where(upper == _LARGEST, np.inf, upper)
+        # At a left end of the domain the set goes down to -inf, at a right one to +inf.
+        lower = np.where(left == -np.inf, -np.inf, lower)
+        upper = np.where(right == np.inf, np.inf, upper)
+        return lower, upper
+
+    def saturation(self, t: Any) -> Array:
+        """The least ε from which on ∂_ε φ(t) stops growing, +inf if there is none."""
+        return self._saturation(real("t", t))[()]
+
+    def _saturation(self, t: Array) -> Array:
+        return np.full(self._shape(t), np.inf, self._dtype(t))
+
+    # -- prox -------------------------------------------------------------------------
+
+    def prox(self, t: Any, step: Any = 1.0) -> Array:
+        """argmin_s φ(s) + (s - t)² / (2 step), with step > 0 broadcasting with t."""
+        return self._prox(real("t", t), _plain(positive("step", step)))[()]
+
+    def _prox(self, t: Array, step: Number) -> Array:
+        def before(s: Array) -> Array:
+            return s + step * self._left(s) <= t
+
+        start = np.full(np.broadcast_shapes(self._shape(t), np.shape(step)), -_LARGEST)
+        with np.errstate(over="ignore", invalid="ignore"):
+            p = _last(before, start, _LARGEST)
+        return self._cast(p, t, step)
+
+    # -- order ------------------------------------------------------------------------
+
+    def nondecreasing_from(self, m: float) -> bool:
+        """
+        Whether φ is nondecreasing on [m, inf), for all members of a batch; m = -inf
+        asks about the whole line. Since the right derivative is nondecreasing, it
+        decides at m; to the left of the domain, where φ falls from +inf, it is -inf.
+        """
+        return bool(np.all(self._right(real("m", m, infinite=True)) >= 0))
+
+    def __repr__(self) -> str:
+        shown = [name for name in self._arrays if not name.startswith("_")]
+        fields = (f"{name}={getattr(self, name).tolist()}" for name in shown)
+        return f"{type(self).__name__}({', '.join(fields)})"
+
+
+class Smooth(Univariate):
+    """A univariate function whose two derivatives agree, in the extended sense."""
+
+    def _derivative(self, t: Array) -> Array:
+        raise NotImplementedError(f"{type(self).__name__} has no derivative")
+
+    def _left(self, t: Array) -> Array:
+        return self._derivative(t)
+
+    def _right(self, t: Array) -> Array:
+        return self._derivative(t)
+
+    def _slopes(self, t: Array) -> tuple[Array, Array]:
+        slope = self._derivative(t)
+        if self._everywhere:
+            return slope, slope
+        empty = np.isinf(slope)
+        return np.where(empty, np.inf, slope), np.where(empty, -np.inf, slope)
+
+
+def constant(p: Array) -> Array:
+    """A read-only copy."""
+    p = np.array(p)
+    p.flags.writeable = False
+    return p
+
+
+def column(p: Array) -> Any:
+    """A parameter of core shape (), ready to meet arrays of shape (..., n)."""
+    return p[..., None] if p.ndim else p.item()
+
+
+def single(p: Array, core: int = 0) -> Any:
+    """A parameter without batch, as Python numbers."""
+    if p.ndim > core:
+        raise ValueError(
+            "to_cvxpy takes one function at a time, got a batch of shape "
+            f"{p.shape[: p.ndim - core]}"
+        )
+    return p.tolist()
+
+
+def _plain(p: Array) -> Number:
+    """Arrays without axes as Python numbers, which do not widen float32."""
+    return p.item() if p.ndim == 0 else p
+
+
+_SIGN = np.iinfo(np.int64).min
+
+
+def _rank(x: Array) -> Array:
+    """The position of a float64 among all float64; its own inverse on the bits."""
+    bits = x.view(np.int64)
+    return np.where(bits >= 0, bits, _SIGN - bits)
+
+
+def _last(inside: Callable[[Array], Array], start: Array, stop: float) -> Array:
+    """
+    The last float64 from start towards stop that is inside; start if there is none.
+
+    The entries inside are to form an interval beginning at start. Halving the ranks
+    reaches the last bit in 64 steps, however far the answer is.
+    """
+    near = _rank(start)
+    far = _rank(np.full_like(start, stop))
+    near = np.where(inside(np.full_like(start, stop)), far, near)
+    for _ in range(64):
+        middle = (near >> 1) + (far >> 1) + (near & far & 1)
+        bits = np.where(middle >= 0, middle, _SIGN - middle)
+        good = inside(bits.view(np.float64))
+        near, far = np.where(good, middle, near), np.where(good, far, middle)
+    return np.where(near >= 0, near, _SIGN - near).view(np.float64)

@@ -1,0 +1,317 @@
+"""Convex piecewise linear functions of one variable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Self
+
+import numpy as np
+
+from .._check import Array, real
+from ._pieces import check_order, line, pick, pieces, search, slope_at
+from .convex import Number, Univariate, constant, single
+
+# Up to here a pass over the array per breakpoint beats a search per entry.
+_FEW = 8
+
+
+class PiecewiseLinear(Univariate):
+    r"""
+    The convex function with slope s_k between the breakpoints t_{k-1} and t_k,
+
+        φ' = s_0 on (-∞, t_0), s_1 on (t_0, t_1), …, s_K on (t_{K-1}, ∞),
+
+    and the value φ(a) = v at one point. s_0 = -inf says that the domain begins at t_0,
+    s_K = +inf that it ends at t_{K-1}; with both and equal breakpoints it is a point.
+
+    `breakpoints`: (..., K), nondecreasing, K >= 0. `slopes`: (..., K + 1),
+    nondecreasing. `at`: the pair (a, v), with a in the domain; numbers or arrays of
+    batch shape. The batch shapes broadcast; which slopes are infinite must be the same
+    for the whole batch. ValueError where the arrays say something else.
+
+    >>> hinge = PiecewiseLinear([1], [-1, 0], at=(1, 0))
+    >>> print(hinge(-2), hinge.subdifferential(1))
+    3.0 [-1, 0]
+    """
+
+    polyhedral = True
+    _arrays = {
+        "breakpoints": 1,
+        "slopes": 1,
+        "_anchors": 1,
+        "_heights": 1,
+        "_point": 0,
+        "_level": 0,
+        "_gradient": 0,
+        "_dual_level": 0,
+    }
+
+    def __init__(
+        self, breakpoints: Any, slopes: Any, at: tuple[Any, Any] = (0.0, 0.0)
+    ) -> None:
+        t = real("breakpoints", breakpoints)
+        s = real("slopes", slopes, infinite=True)
+        a, v = real("at[0]", at[0]), real("at[1]", at[1])
+        check_order(t, s)
+        try:
+            np.broadcast_shapes(t.shape[:-1], s.shape[:-1], a.shape, v.shape)
+        except ValueError:
+            raise ValueError(
+                "breakpoints, slopes and at must have batch shapes that broadcast, got "
+                f"{t.shape[:-1]}, {s.shape[:-1]}, {a.shape} and {v.shape}"
+            ) from None
+        left, right = slope_at(s, t < a[..., None]), slope_at(s, t <= a[..., None])
+        if np.any((left == np.inf) | (right == -np.inf)):
+            raise ValueError(
+                f"at[0], where the value is given, must lie in the domain, got {a}"
+            )
+        # The subgradient of least modulus at a: (a, φ(a)) and (g, φ*(g)) trade places
+        # in the conjugate, so that the double conjugate is equal to the bit.
+        g = np.clip(0.0, left, right)
+        self._set(t, s, (a, v), (g, g * a - v))
+
+    def _set(
+        self, t: Array, s: Array, at: tuple[Array, Array], dual: tuple[Array, Array]
+    ) -> Self:
+        anchors, heights = pieces(t, s, *at)
+        arrays = (t, s, anchors, heights, *at, *dual)
+        for name, value in zip(self._arrays, arrays, strict=True):
+            setattr(self, name, constant(value))
+        self._count = t.shape[-1]
+        self._begins = bool(s.size and np.isinf(s[..., 0]).any())
+        self._ends = bool(s.size and np.isinf(s[..., -1]).any())
+        self._everywhere = not (self._begins or self._ends)
+        return self
+
+    @property
+    def domain(self) -> tuple[Number, Number]:
+        lower = self.breakpoints[..., 0] if self._begins else np.float64(-np.inf)
+        upper = self.breakpoints[..., -1] if self._ends else np.float64(np.inf)
+        return tuple(e if e.ndim else e.item() for e in (lower, upper))
+
+    @property
+    def infimum(self) -> float:
+        if np.any(self.slopes[..., 0] > 0) or np.any(self.slopes[..., -1] < 0):
+            return -np.inf
+        return float(self._heights.min())
+
+    # -- reading the pieces -----------------------------------------------------------
+
+    def _columns(self, a: Array, t: Array) -> list[Any]:
+        """The entries of a parameter, to meet t one by one."""
+        if a.ndim == 1:
+            return list(a.astype(self._dtype(t), copy=False))
+        return [a[..., k, None] for k in range(a.shape[-1])]
+
+    def _pick(self, a: Array, k: Array, t: Array) -> Array:
+        """Entry k of a parameter, k an array like t."""
+        return pick(a.astype(self._dtype(t), copy=False) if a.ndim == 1 else a, k)
+
+    def _search(self, holds: Callable[[Array], Array], like: Array) -> Array:
+        """How many breakpoints satisfy `holds`, a condition met by the first ones."""
+        return search(holds, self._count, self._shape(like))
+
+    def _passed(self, t: Array, side: str) -> Array:
+        """How many breakpoints are below t ("left"), or t itself as well ("right")."""
+        points = self.breakpoints
+        if points.ndim == 1:
+            return np.searchsorted(points.astype(self._dtype(t), copy=False), t, side)
+        compare = np.less if side == "left" else np.less_equal
+        return self._search(lambda k: compare(self._pick(points, k, t), t), t)
+
+    # -- values and slopes ------------------------------------------------------------
+
+    def _value(self, t: Array) -> Array:
+        flat = np.where(np.isinf(self.slopes), 0.0, self.slopes)
+        lines = (self._heights, flat, self._anchors)
+        if self._count > _FEW:
+            k = self._passed(t, "left")
+            out = line(*(self._pick(a, k, t) for a in lines), t)
+        else:
+            rows = zip(*(self._columns(a, t) for a in lines), strict=True)
+            out = line(*next(rows), t)
+            points = self._columns(self.breakpoints, t)
+            for point, piece in zip(points, rows, strict=True):
+                out = np.where(t > point, line(*piece, t), out)
+        if self._everywhere:
+            return out
+        lower, upper = self._ends_for(t)
+        return np.where((t >= lower) & (t <= upper), out, out.dtype.type(np.inf))
+
+    def _ends_for(self, t: Array) -> tuple[Array, Array]:
+        inf = self._dtype(t).type(np.inf)
+        points = self.breakpoints
+        lower = self._columns(points[..., :1], t)[0] if self._begins else -inf
+        upper = self._columns(points[..., -1:], t)[0] if self._ends else inf
+        return lower, upper
+
+    def _left(self, t: Array) -> Array:
+        return self._slope(t, np.greater, "left")
+
+    def _right(self, t: Array) -> Array:
+        return self._slope(t, np.greater_equal, "right")
+
+    def _slope(self, t: Array, beyond: Callable[..., Array], side: str) -> Array:
+        if self._count > _FEW:
+            return self._pick(self.slopes, self._passed(t, side), t)
+        slopes = self._columns(self.slopes, t)
+        out = slopes[0]
+        points = self._columns(self.breakpoints, t)
+        for point, slope in zip(points, slopes[1:], strict=True):
+            out = np.where(beyond(t, point), slope, out)
+        return np.broadcast_to(out, self._shape(t))
+
+    # -- the eps-subdifferential ------------------------------------------------------
+
+    @property
+    def _knots(self) -> Array:
+        """φ at the breakpoints."""
+        after = self.breakpoints >= self._point[..., None]
+        return np.where(after, self._heights[..., 1:], self._heights[..., :-1])
+
+    def _widened(self, t: Array, eps: Number) -> tuple[Array, Array]:
+        """
+        sup ∂_ε φ(t) = min (s_K, min_{t_k > t} (φ(t_k) - φ(t) + ε) / (t_k - t)),
+
+        and inf likewise: the quotient has its least value at a breakpoint or at
+        infinity. It falls as long as the line through t_k with the slope on the right
+        of t_k runs less than ε below φ at t, which is how it is found among many.
+        """
+        if self._count > _FEW:
+            return self._searched(t, eps)
+        excess = eps - self._value(t)
+        lower, *_, upper = self._columns(self.slopes[..., [0, -1]], t)
+        with np.errstate(all="ignore"):
+            knots = self._columns(self._knots, t)
+            for point, knot in zip(
+                self._columns(self.breakpoints, t), knots, strict=True
+            ):
+                ratio = (knot + excess) / abs(point - t)
+                upper = np.where(t < point, np.minimum(upper, ratio), upper)
+                lower = np.where(t > point, np.maximum(lower, -ratio), lower)
+        return lower, upper
+
+    def _searched(self, t: Array, eps: Number) -> tuple[Array, Array]:
+        points, knots, slopes = self.breakpoints, self._knots, self.slopes
+        value = self._value(t)
+        like = np.broadcast_to(value, np.broadcast_shapes(value.shape, np.shape(eps)))
+
+        def gap(k: Array, beyond: Array) -> Array:
+            rise = self._pick(slopes, k + beyond, t) * (self._pick(points, k, t) - t)
+            return rise - self._pick(knots, k, t) + value
+
+        def ratio(k: Array) -> Array:
+            rise = self._pick(knots, k, t) - value + eps
+            return rise / abs(self._pick(points, k, t) - t)
+
+        def near_right(k: Array) -> Array:
+            return (self._pick(points, k, t) <= t) | (gap(k, 1) < eps)
+
+        def far_left(k: Array) -> Array:
+            return (self._pick(points, k, t) < t) & (gap(k, 0) >= eps)
+
+        last = self._count - 1
+        with np.errstate(all="ignore"):
+            k = self._search(near_right, like)
+            end = self._pick(slopes, np.full_like(k, -1), t)
+            upper = np.where(k > last, end, ratio(np.minimum(k, last)))
+            k = self._search(far_left, like)
+            end = self._pick(slopes, np.zeros_like(k), t)
+            lower = np.where(k == 0, end, -ratio(np.maximum(k - 1, 0)))
+        return lower, upper
+
+    def _saturation(self, t: Array) -> Array:
+        """max of φ - (the line of slope s_0) and φ - (that of slope s_K), at t."""
+        value = self._value(t)
+        cost = np.zeros_like(value)
+        if not self._count:
+            return cost
+        lower, upper = self._ends_for(t)
+        for k, infinite, end in ((0, self._begins, lower), (-1, self._ends, upper)):
+            if infinite:
+                grown = np.where(t == end, 0.0, np.inf)
+            else:
+                lines = (self._heights, self.slopes, self._anchors)
+                grown = value - line(*(self._columns(a, t)[k] for a in lines), t)
+            cost = np.maximum(cost, grown).astype(cost.dtype, copy=False)
+        return cost
+
+    # -- prox -------------------------------------------------------------------------
+
+    def _prox(self, t: Array, step: Number) -> Array:
+        """
+        p_0 = t - τ s_0,  p_{k+1} = min(p_k, max(t_k, t - τ s_{k+1})),  prox = p_K.
+
+        p_k is the prox of φ_k, which goes on with slope s_k beyond t_{k-1}. If p_k <=
+        t_k, it still minimises with the larger φ_{k+1}, which is equal up to t_k. If
+        p_k > t_k, then p_k = t - τ s_k; the minimiser for φ_{k+1} is not below t_k, as
+        the objective still falls there from the left, so it is max(t_k, t - τ s_{k+1}),
+        and that is at most p_k since s_{k+1} >= s_k.
+        """
+        if self._count > _FEW:
+            points, slopes = self.breakpoints, self.slopes
+
+            def passed(k: Array) -> Array:
+                bend = t - step * self._pick(slopes, k + 1, t)
+                return bend > self._pick(points, k, t)
+
+            like = np.broadcast_to(t, np.broadcast_shapes(t.shape, np.shape(step)))
+            k = self._search(passed, like)
+            last = self._pick(points, np.minimum(k, self._count - 1), t)
+            wall = np.where(k < self._count, last, last.dtype.type(np.inf))
+            return np.minimum(t - step * self._pick(slopes, k, t), wall)
+        slopes = self._columns(self.slopes, t)
+        out = t - step * slopes[0]
+        points = self._columns(self.breakpoints, t)
+        for point, slope in zip(points, slopes[1:], strict=True):
+            out = np.minimum(out, np.maximum(point, t - step * slope))
+        return np.broadcast_to(out, np.broadcast_shapes(self._shape(t), out.shape))
+
+    # -- derived ----------------------------------------------------------------------
+
+    def conjugate(self) -> PiecewiseLinear:
+        """Breakpoints trade places with slopes, missing ends with infinite slopes."""
+        t, s = self.breakpoints, self.slopes
+        kept = s[..., int(self._begins) : self._count + 1 - int(self._ends)]
+        parts = [t]
+        if not self._begins:
+            parts.insert(0, np.full((*t.shape[:-1], 1), -np.inf, t.dtype))
+        if not self._ends:
+            parts.append(np.full((*t.shape[:-1], 1), np.inf, t.dtype))
+        at, dual = (self._point, self._level), (self._gradient, self._dual_level)
+        new = object.__new__(PiecewiseLinear)
+        return new._set(kept, np.concatenate(parts, -1), dual, at)
+
+    def to_cvxpy(self, x: Any) -> Any:
+        import cvxpy as cp
+
+        lines = (self._heights, self.slopes, self._anchors)
+        pieces = [
+            h + s * (x - a)
+            for h, s, a in zip(*(single(p, 1) for p in lines), strict=True)
+            if np.isfinite(s)
+        ] or [self._level + 0 * x]
+        out = pieces[0] if len(pieces) == 1 else cp.maximum(*pieces)
+        lower, upper = self.domain
+        rows = [x >= lower] * self._begins + [x <= upper] * self._ends
+        return out + cp.transforms.indicator(rows, 1e-6) if rows else out
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, PiecewiseLinear):
+            return NotImplemented
+        same = (
+            self.batch == other.batch
+            and np.array_equal(self.breakpoints, other.breakpoints)
+            and np.array_equal(self.slopes, other.slopes)
+        )
+        where, level = other._point[..., None], other._level[..., None]
+        return same and bool(np.all(self._value(where) == level))
+
+    __hash__ = Univariate.__hash__
+
+    def __repr__(self) -> str:
+        shown = [
+            np.array2string(a, separator=", ", threshold=12, floatmode="unique")
+            for a in (self.breakpoints, self.slopes, self._point, self._level)
+        ]
+        return "PiecewiseLinear({}, {}, at=({}, {}))".format(*shown)
