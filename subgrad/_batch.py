@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
+from functools import reduce
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -70,3 +72,8 @@ class Batched:
         ) and all(getattr(self, p) == getattr(other, p) for p in self._parts)
 
     __hash__ = object.__hash__
+
+
+def every(masks: Iterable[Any]) -> Any:
+    """Logical and of arrays that broadcast together."""
+    return reduce(np.logical_and, masks, np.True_)

@@ -535,6 +535,11 @@ def vstack(*maps: AffineMap) -> AffineMap:
     return AffineMap(var, op, b, (op.rows,))
 
 
+def multiple(a: Array, n: int | None) -> AffineMap:
+    """x -> a x, of vectors of any size where n is None."""
+    return AffineMap(None, Diagonal(a[..., None], n or 0), None, (n or 0,))
+
+
 class linear:
     """A scipy LinearOperator made ready for `linear(L) @ x`."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from subgrad._batch import Batched
+from subgrad._batch import Batched, every
 from subgrad._check import Array, nonnegative, positive, real, vector
 from subgrad.interval import Interval
 
@@ -24,7 +24,8 @@ Mask = np.ndarray[Any, np.dtype[np.bool_]]
 def norm(x: Array) -> Array:
     """Euclidean norm over the last axis, without overflow or underflow of squares."""
     n = np.sqrt(np.vecdot(x, x))
-    if np.size(n) and (np.max(n) > 1e150 or np.min(n) < 1e-150):
+    safe = float(np.finfo(n.dtype).max) ** 0.45
+    if np.size(n) and (np.max(n) > safe or np.min(n) < 1 / safe):
         top = np.max(np.abs(x), axis=-1, keepdims=True)
         y = x / np.where((top > 0) & np.isfinite(top), top, 1.0)
         n = top[..., 0] * np.sqrt(np.vecdot(y, y))
@@ -59,10 +60,10 @@ class Set(Batched):
 
     def _alive(self) -> Any:
         """Where the parameters describe a nonempty set."""
-        return np.logical_and.reduce([p.nonempty for p in self._children()] or [np.True_])
+        return every([p.nonempty for p in self._children()])
 
     def _sure(self) -> Any:
-        return np.logical_and.reduce([p.exact for p in self._children()] or [np.True_])
+        return every([p.exact for p in self._children()])
 
     def _support(self, d: Array) -> Array:
         raise NotImplementedError(f"{type(self).__name__}.support")
@@ -78,9 +79,9 @@ class Set(Batched):
         return self._support_point(d), None
 
     def _project(self, y: Array) -> Array:
-        from subgrad.sets.nearest import nearest
+        from subgrad.sets.wolfe import nearest_by_support
 
-        return self._each(y, lambda one, v: nearest(one._atom, v))
+        return self._each(y, lambda one, v: nearest_by_support(one._atom, v))
 
     def _contains(self, z: Array, tol: float) -> Array:
         return norm(z - self._project(z)) <= tol * (1 + norm(z))
@@ -189,9 +190,7 @@ class Set(Batched):
         d of shape (..., n), broadcast against the batch; shape (...).
         """
         d = vector("d", d, self.dim)
-        alive = self.nonempty
-        h = self._support(d)
-        return (h if np.all(alive) else np.where(alive, h, -np.inf))[()]
+        return np.where(self.nonempty, self._support(d), -np.inf)[()]
 
     def support_point(self, d: Any) -> Array:
         """One s in S with <s, d> = h_S(d). ValueError if none is there."""
@@ -199,7 +198,12 @@ class Set(Batched):
         self._some("support_point")
         if np.any(np.isposinf(self._support(d))):
             raise ValueError("support_point: the set is unbounded in the direction d")
-        return self._support_point(d)
+        return self._broad(self._support_point(d))
+
+    def _broad(self, s: Array) -> Array:
+        """Points of the sets, one for every set of the batch."""
+        shape = np.broadcast_shapes(s.shape[:-1], self.batch)
+        return s if shape == s.shape[:-1] else np.broadcast_to(s, (*shape, self.dim))
 
     def exposed_face(self, d: Any, eps: Any = 0.0) -> Set:
         r"""All s in S with <s, d> = h_S(d), the subdifferential of h_S at d.
@@ -213,7 +217,7 @@ class Set(Batched):
         """The nearest member to y. ValueError if the set is empty."""
         y = vector("y", y, self.dim)
         self._some("project")
-        return self._project(y)
+        return self._broad(self._project(y))
 
     def min_norm(self) -> Array:
         """The member of least Euclidean norm."""
@@ -442,7 +446,9 @@ class Function:
         if x.shape[-1] != d.shape[-1]:
             raise ValueError(f"d must have shape (..., {x.shape[-1]}), got {d.shape}")
         self._inside(x, "directional_derivative")
-        return self._directional(x, d)[()]
+        slope = self._directional(x, d)
+        shape = np.broadcast_shapes(slope.shape, x.shape[:-1], d.shape[:-1])
+        return np.broadcast_to(slope, shape)[()]
 
     def domain_normal(self, x: Any) -> Set:
         """The normal cone of the domain at x: {0} unless f takes the value +inf."""

@@ -50,6 +50,9 @@ class Interval:
     __array_ufunc__ = None
     __hash__ = None  # type: ignore[assignment]
 
+    lower: Array
+    upper: Array
+
     def __init__(self, lower: Any, upper: Any = None) -> None:
         low = _check.real("lower", lower, infinite=True)
         up = low if upper is None else _check.real("upper", upper, infinite=True)
@@ -154,7 +157,7 @@ class Interval:
                 if b.lower < 0:
                     lower, upper = upper, lower
                 return _settle(lower, upper, self, b)
-            ends = [_times(end, b.lower) for end in (self.lower, self.upper)]
+            ends: list[Any] = [_times(end, b.lower) for end in (self.lower, self.upper)]
             if b.lower is not b.upper:
                 ends += [_times(end, b.upper) for end in (self.lower, self.upper)]
         lower, upper = reduce(np.minimum, ends), reduce(np.maximum, ends)
@@ -256,11 +259,11 @@ class Interval:
         ValueError where the interval is empty.
         """
         self._refuse_empty("midpoint")
-        low = np.where(np.isfinite(self.lower), self.lower, self.upper)
-        high = np.where(np.isfinite(self.upper), self.upper, self.lower)
+        low, high = self.lower, self.upper
+        low = np.where(np.isfinite(low), low, high)
+        high = np.where(np.isfinite(high), high, low)
         # Halves first, so that the sum cannot overflow; the clip undoes underflow.
-        with np.errstate(invalid="ignore"):
-            middle = np.clip(low / 2 + high / 2, self.lower, self.upper)
+        middle = np.clip(0.5 * low + 0.5 * high, self.lower, self.upper)
         return np.where(np.isfinite(middle), middle, 0)[()]
 
     @property

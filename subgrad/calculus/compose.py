@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from subgrad._batch import every
 from subgrad._check import Array
 from subgrad.calculus.sum import as_function, common, mark, minkowski, qualified
 from subgrad.core import Function, Mask, Set, norm
@@ -46,7 +47,7 @@ class WeightedSum(Set):
     def _sure(self) -> Any:
         # An empty S_i has weight zero in W and does not count.
         sure = [p.exact | ~p.nonempty for p in self.parts]
-        return np.logical_and.reduce([self.weights.exact, *sure])
+        return every([self.weights.exact, *sure])
 
     def _heights(self, d: Array) -> tuple[Array, Array]:
         """The h_i(d), zero where not finite, and whether one of them is +inf."""
@@ -241,7 +242,7 @@ class Composition(Function):
             F = self._inner(z)
             fit = np.isfinite(F).all(-1)
             G = np.where(fit[..., None], F, 0.0)
-            ri = np.logical_and.reduce([f._interior(z) for f in self.parts])
+            ri = every([f._interior(z) for f in self.parts])
             found |= fit & self.h._interior(G) & ri
         return found
 
@@ -283,13 +284,12 @@ class Composition(Function):
         F = self._inner(x)
         inside = np.isfinite(F).all(-1)
         G = np.where(inside[..., None], F, 0.0)
-        ri = np.logical_and.reduce([f._interior(x) for f in self.parts])
+        ri = every([f._interior(x) for f in self.parts])
         return inside & ri & self.h._interior(G)
 
     def _nondecreasing(self, low: Array) -> Mask:
         rising = [f._nondecreasing(low) for f in self.parts]
-        every = np.logical_and.reduce(rising)
-        return every & np.all(self.monotone)
+        return every(rising) & np.all(self.monotone)
 
     def _cvxpy(self, x: Any) -> Any:
         import cvxpy as cp

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from subgrad._batch import every
 from subgrad._check import Array
 from subgrad.affine import same, vstack
 from subgrad.calculus.sum import as_function, common, mark, minkowski, qualified
@@ -182,10 +183,10 @@ class Maximum(Function):
         return mark(minkowski(cones), proved)
 
     def _interior(self, x: Array) -> Array:
-        return np.logical_and.reduce([f._interior(x) for f in self.parts])
+        return every([f._interior(x) for f in self.parts])
 
     def _nondecreasing(self, low: Array) -> Mask:
-        return np.logical_and.reduce([f._nondecreasing(low) for f in self.parts])
+        return every([f._nondecreasing(low) for f in self.parts])
 
     def _cvxpy(self, x: Any) -> Any:
         import cvxpy as cp

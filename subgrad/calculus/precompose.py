@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from subgrad._check import Array
-from subgrad.affine import AffineMap, Diagonal, Operator, chain, identity, variable
+from subgrad.affine import AffineMap, Diagonal, Operator, chain, identity
 from subgrad.calculus.scale import ScaledSet, scaled_set
 from subgrad.calculus.sum import MinkowskiSum, mark
 from subgrad.core import Function, Mask, Set, norm
@@ -124,6 +124,7 @@ def project_terms(S: Set, y: Array) -> Array:
 
 def _project_rest(rest: list[tuple[Operator, Set]], y: Array) -> Array:
     from subgrad.sets.nearest import nearest, nearest_box_image
+    from subgrad.sets.wolfe import nearest_by_support
 
     if not rest:
         return np.zeros_like(y)
@@ -140,7 +141,7 @@ def _project_rest(rest: list[tuple[Operator, Set]], y: Array) -> Array:
         low, up = (np.concatenate([f[i] for f in frames]) for i in (2, 3))
         return centre + nearest_box_image(np.concatenate(G, 1), low, up, y - centre)
     S = MinkowskiSum(tuple(image(op, leaf) for op, leaf in rest))
-    return nearest(S._atom, y)
+    return nearest_by_support(S._atom, y)
 
 
 def _vertices(rest: list[tuple[Operator, Set]], most: int = 4000) -> Array | None:
@@ -159,7 +160,7 @@ class Precomposed(Function):
 
     def __init__(self, f: Function, map: AffineMap) -> None:
         self.f, self.map, self.op = f, map, map.op
-        self.n, self.variable = map.cols, map.variable
+        self.n, self.variable = map.cols or None, map.variable
         self.polyhedral, self.finite = f.polyhedral, f.finite
 
     @property
@@ -225,7 +226,7 @@ class Precomposed(Function):
         w = self.op.w if isinstance(self.op, Diagonal) else np.zeros(1)
         if not np.all(w):
             raise NotImplementedError("f(A x + b).conjugate: only for A = w I, w != 0")
-        g = variable(self.op.rows) / w
+        g = AffineMap(None, Diagonal(1 / w, self.op.rows), None, self.map.shape)
         star = precompose(self.f.conjugate(), g)
         return star if self.map.b is None else star - self.map._full() @ g
 
@@ -239,7 +240,7 @@ class Precomposed(Function):
 
 def precompose(f: Function, map: AffineMap) -> Function:
     """f(A x + b), a composition of affine maps being one."""
-    if f.n is not None and f.n != map.rows:
+    if f.n is not None and map.rows and f.n != map.rows:
         raise ValueError(
             f"the function takes {f.n} arguments, the affine map gives {map.rows} rows"
         )

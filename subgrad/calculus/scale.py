@@ -121,6 +121,10 @@ class Scaled(Function):
             return 0.0
         return float(np.min(self.a * low)) if np.isfinite(low) else low
 
+    @property
+    def domain(self) -> Set:
+        return self.f.domain
+
     def _key(self) -> tuple[Any, ...]:
         return (self.a, self.f)
 
@@ -135,12 +139,17 @@ class Scaled(Function):
     def _value(self, x: Array) -> Array:
         return self._times(self.f._value(x))
 
+    def _slope(self, g: Array) -> Array:
+        """a g; 0 is a subgradient of 0 f wherever it is finite."""
+        a = self.a[..., None]
+        return a * g if self.f.finite else np.where(a == 0, 0.0, a * g)
+
     def _subgradient(self, x: Array) -> Array:
-        return self.a[..., None] * self.f._subgradient(x)
+        return self._slope(self.f._subgradient(x))
 
     def _oracle(self, x: Array) -> tuple[Array, Array]:
         v, g = self.f._oracle(x)
-        return self._times(v), self.a[..., None] * g
+        return self._times(v), self._slope(g)
 
     def _subdifferential(self, x: Array, eps: Array) -> Set:
         zero = self.a == 0
@@ -184,7 +193,7 @@ class Scaled(Function):
 
     def conjugate(self) -> Function:
         r"""(a f)*(g) = a f*(g / a)."""
-        from subgrad.affine import variable
+        from subgrad.affine import multiple
         if np.any(self.a == 0):
             from subgrad.functions.support import Support
 
@@ -192,9 +201,7 @@ class Scaled(Function):
                 raise NotImplementedError("conjugate of 0 f in a batch")
             return Support(self.domain)
         star = self.f.conjugate()
-        if star.n is None:
-            raise NotImplementedError("the conjugate needs the number of arguments n")
-        return scale(star(variable(star.n) / self.a[..., None]), self.a)
+        return scale(star(multiple(1.0 / self.a, star.n)), self.a)
 
     def _cvxpy(self, x: Any) -> Any:
         inner = self.f._cvxpy(x)

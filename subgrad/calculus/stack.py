@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from subgrad._batch import every
 from subgrad._budget import spend
 from subgrad._check import Array
 from subgrad.calculus.sum import add_slopes, as_function
@@ -95,7 +96,7 @@ class Product(Set):
 
     def _feasible(self, x: Array, d: Array) -> Array:
         each = zip(self.parts, self._blocks(x), self._blocks(d), strict=True)
-        return np.logical_and.reduce([p._feasible(a, b) for p, a, b in each])
+        return every([p._feasible(a, b) for p, a, b in each])
 
     def _box(self) -> Interval:
         boxes = [p.box() for p in self.parts]
@@ -131,7 +132,7 @@ def product(sets: list[Set]) -> Set:
     if all(isinstance(s, Box) for s in sets):
         boxes = [s.box() for s in sets]
         low, up = (_join([getattr(b, e) for b in boxes]) for e in ("lower", "upper"))
-        proved = np.logical_and.reduce([s.exact for s in sets])
+        proved = every([s.exact for s in sets])
         return Box._raw(low, up).proved(proved)
     return Product(tuple(sets))
 
@@ -193,7 +194,7 @@ class Stacked(Function):
         return product(self._each(lambda f, b: f._normal(b), x))
 
     def _interior(self, x: Array) -> Array:
-        return np.logical_and.reduce(self._each(lambda f, b: f._interior(b), x))
+        return every(self._each(lambda f, b: f._interior(b), x))
 
     def _nondecreasing(self, low: Array) -> Mask:
         return np.concatenate(self._each(lambda f, b: f._nondecreasing(b), low))

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from subgrad._batch import every
 from subgrad._budget import spend
 from subgrad._check import Array, real
 from subgrad.affine import AffineMap, same
@@ -94,7 +95,7 @@ def minkowski(sets: list[Set]) -> Set:
         total = boxes[0].box()
         for b in boxes[1:]:
             total = total + b.box()
-        box: Set = Box(total).proved(np.logical_and.reduce([b.exact for b in boxes]))
+        box: Set = Box(total).proved(every([b.exact for b in boxes]))
         is_zero = (
             rest
             and not box.batch
@@ -119,7 +120,7 @@ def qualified(fs: list[Function], points: list[Array]) -> Any:
     ok = [
         np.isfinite(f._value(x)) if f.polyhedral else f._interior(x) for f, x in bounded
     ]
-    return np.logical_and.reduce(ok)
+    return every(ok)
 
 
 class Sum(Function):
@@ -183,15 +184,15 @@ class Sum(Function):
 
     def _interior(self, x: Array) -> Array:
         # A common point of relative interiors: ri of the intersection is theirs.
-        return np.logical_and.reduce([f._interior(x) for f in self.parts])
+        return every([f._interior(x) for f in self.parts])
 
     def _nondecreasing(self, low: Array) -> Mask:
-        return np.logical_and.reduce([f._nondecreasing(low) for f in self.parts])
+        return every([f._nondecreasing(low) for f in self.parts])
 
     def _prox(self, x: Array, t: Array) -> Array:
         from subgrad.functions.quadratic import split_quadratic
 
-        f, q, c = split_quadratic(self)
+        f, q, c, _ = split_quadratic(self)
         if f is None:
             raise NotImplementedError("Sum.prox: only f + linear + multiple of |x|^2")
         # f(u) + <c, u> + q/2 |u|^2 + |u - x|^2 / (2t): complete the square.
@@ -204,13 +205,12 @@ class Sum(Function):
         from subgrad.calculus.envelope import moreau_envelope
         from subgrad.functions.quadratic import split_quadratic
 
-        f, q, c = split_quadratic(self)
+        f, q, c, offset = split_quadratic(self)
         if f is None:
             raise NotImplementedError("Sum.conjugate: only f + linear + multiple of |x|^2")
         fc = f.conjugate()
         if np.any(q):
             fc = moreau_envelope(fc, q)
-        offset = self._value(np.zeros(c.shape[-1])) - f._value(np.zeros(c.shape[-1]))
         return fc(variable(c.shape[-1]) - c) - offset
 
     def _cvxpy(self, x: Any) -> Any:

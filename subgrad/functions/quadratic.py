@@ -151,8 +151,8 @@ class SquaredNorm(Function):
 squared_norm = SquaredNorm(2.0)
 
 
-def split_quadratic(f: Any) -> tuple[Function | None, Array, Array]:
-    r"""f = rest + <c, .> + q/2 |.|² + constant as (rest, q, c); rest None if it cannot.
+def split_quadratic(f: Any) -> tuple[Function | None, Array, Array, Array]:
+    r"""f = rest + <c, .> + q/2 |.|² + a as (rest, q, c, a); rest None if it cannot.
 
     Exactly one part may be neither affine nor a multiple of a squared distance.
     """
@@ -161,17 +161,20 @@ def split_quadratic(f: Any) -> tuple[Function | None, Array, Array]:
     from subgrad.functions.linear import Affine
 
     rest, q, c = [], np.zeros(()), np.zeros(f.n or 1)
+    offset, zero = np.zeros(()), np.zeros(f.n or 1)
     for part in f.parts:
         a, g = (part.a, part.f) if isinstance(part, Scaled) else (1.0, part)
         inner = g.f if isinstance(g, Precomposed) else g
         if isinstance(g, Affine):
             c = c + a * g._gradient(f.n or 1)
+            offset = offset + a * g._value(zero)
         elif isinstance(inner, SquaredNorm) and (g is inner or g.op.scalar is not None):
             s, b = (1.0, None) if g is inner else (g.op.scalar, g.map.b)
             q = q + a * inner.c * s**2
             c = c if b is None else c + a * inner.c * s * b
+            offset = offset + a * g._value(zero)
         else:
             rest.append(part)
     if f.n is None or len(rest) != 1:
-        return None, q, c
-    return rest[0], q, c
+        return None, q, c, offset
+    return rest[0], q, c, offset

@@ -56,7 +56,7 @@ class AffineSubspace(Set):
         return np.vecmat(np.matvec(self.basis, d), self.basis)
 
     def _flat(self, d: Array) -> Array:
-        return norm(self._along(d)) <= 1e-9 * norm(d)
+        return norm(self._along(d)) <= 1e-9 * (1 + norm(d))
 
     def _support(self, d: Array) -> Array:
         return np.where(self._flat(d), np.vecdot(self.point, d), np.inf)

@@ -40,7 +40,8 @@ class Groups:
         if self.count == 1:
             return norm(a)[..., None]
         size = np.max(np.abs(a), axis=-1, keepdims=True)
-        if not np.any((size > 1e150) | ((size < 1e-150) & (size > 0))):
+        safe = float(np.finfo(size.dtype).max) ** 0.45
+        if not np.any((size > safe) | ((size < 1 / safe) & (size > 0))):
             return np.sqrt(self.total(a * a))
         parts = np.maximum.reduceat(np.abs(a)[..., self.order], self.starts, axis=-1)
         parts = np.where(parts > 0, parts, 1.0)

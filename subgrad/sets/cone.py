@@ -40,7 +40,7 @@ class Cone(Set):
 
     def _support(self, d: Array) -> Array:
         top = self._heights(d).max(-1)
-        return np.where(top <= 1e-9 * norm(d), 0.0, np.inf)
+        return np.where(top <= 1e-9 * (1 + norm(d)), 0.0, np.inf)
 
     def _support_point(self, d: Array) -> Array:
         shape = np.broadcast_shapes((*self.batch, self.dim), d.shape)
@@ -53,7 +53,7 @@ class Cone(Set):
 
     def _face(self, d: Array, eps: Array) -> Cone:
         v = self._heights(d)
-        tol = 1e-9 * norm(d)
+        tol = 1e-9 * (1 + norm(d))
         face = Cone._raw(self.generators, self.active & (v >= -tol[..., None]))
         return face.restrict(v.max(-1) <= tol)
 
@@ -69,9 +69,12 @@ class Cone(Set):
         return np.zeros(self.dim), G, np.zeros(G.shape[1]), np.full(G.shape[1], np.inf)
 
     def _normal_cone(self, x: Array, eps: Array) -> Set:
-        away = np.concatenate([self.generators, -x[..., None, :]], axis=-2)
-        more = np.ones((*self.active.shape[:-1], 1), bool)
-        return Polar(Cone._raw(away, np.concatenate([self.active, more], -1)))
+        lead = np.broadcast_shapes(self.batch, x.shape[:-1])
+        G = np.broadcast_to(self.generators, (*lead, *self.generators.shape[-2:]))
+        away = np.broadcast_to(-x[..., None, :], (*lead, 1, self.dim))
+        on = np.broadcast_to(self.active, G.shape[:-1])
+        on = np.concatenate([on, np.ones((*lead, 1), bool)], -1)
+        return Polar(Cone._raw(np.concatenate([G, away], -2), on))
 
     def _recession(self) -> Cone:
         return self
@@ -123,6 +126,11 @@ class Polar(Set):
 
     def _project(self, y: Array) -> Array:
         return y - self.cone._project(y)
+
+    def _contains(self, z: Array, tol: float) -> Array:
+        if isinstance(self.cone, Cone):
+            return self.cone._heights(z).max(-1) <= tol * (1 + norm(z))
+        return super()._contains(z, tol)
 
     def _normal_cone(self, x: Array, eps: Array) -> Set:
         # The normal cone of a cone at x is the part of its polar orthogonal to x.

@@ -47,7 +47,7 @@ class HalfSpace(Set):
         """lambda with d = lambda a, and whether there is one (to the tolerance 1e-9)."""
         aa = np.vecdot(self.a, self.a)
         lam = np.vecdot(self.a, d) / np.where(aa > 0, aa, 1.0)
-        return lam, norm(d - lam[..., None] * self.a) <= 1e-9 * norm(d)
+        return lam, norm(d - lam[..., None] * self.a) <= 1e-9 * (1 + norm(d))
 
     def _support(self, d: Array) -> Array:
         lam, along = self._multiple(d)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from subgrad._check import Array, positive, real
-from subgrad.core import Mask, Set
+from subgrad.core import Mask, Set, norm
 from subgrad.interval import Interval
 
 
@@ -75,8 +75,11 @@ class Hull(Set):
     def _normal_cone(self, x: Array, eps: Array) -> Set:
         from subgrad.sets.cone import Cone, Polar
 
-        active = np.broadcast_to(self.active, self.points.shape[:-1])
-        return Polar(Cone._raw(self.points - x[..., None, :], active))
+        away = self.points - x[..., None, :]
+        size = norm(away)
+        # The difference of a vertex from itself is rounding, not a direction.
+        far = size > 1e-14 * (norm(x)[..., None] + norm(self.points))
+        return Polar(Cone._raw(away, self.active & far))
 
     def _part(self, low: Mask, high: Mask) -> Hull:
         p = self.points

@@ -1,0 +1,31 @@
+"""Methods that minimise, their step sizes and stops, and proofs of what they found."""
+
+from subgrad.solvers.certificate import (
+    CutCertificate,
+    SubgradientCertificate,
+    certify,
+)
+from subgrad.solvers.core import Problem, Solver, State, iterate, minimize
+from subgrad.solvers.result import Result
+from subgrad.solvers.steps import (
+    Constant,
+    ConstantLength,
+    Diminishing,
+    DiminishingLength,
+    EstimatedPolyak,
+    Polyak,
+    TargetLevel,
+)
+from subgrad.solvers.stops import (
+    Gap,
+    MaxIter,
+    MaxTime,
+    Stalled,
+    StepBelow,
+    Stop,
+    SubgradientNorm,
+    ZeroSubgradient,
+)
+from subgrad.solvers.subgradient import SubgradientMethod
+
+__all__ = [name for name in dir() if not name.startswith("_")]

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from .._check import Array
+from .convex import Mask
 
 
-def line(h: Any, s: Any, a: Any, t: Array) -> Array:
+def line(t: Array, h: Any, s: Any, a: Any) -> Array:
     """h + s (t - a), with 0 * inf = 0."""
-    if np.ndim(s) == 0:
+    if not isinstance(s, np.ndarray) or s.ndim == 0:
         return h + (s * (t - a) if s else np.zeros_like(t))
     with np.errstate(invalid="ignore"):
         rise = s * (t - a)
@@ -47,7 +48,7 @@ def check_order(t: Array, s: Array) -> None:
             raise ValueError(f"{name} must be infinite for the whole batch or for none")
 
 
-def slope_at(s: Array, passed: Array) -> Array:
+def slope_at(s: Array, passed: Mask) -> Array:
     """The slope behind the breakpoints that are passed, one per problem."""
     k = passed.sum(-1, keepdims=True)
     batch = np.broadcast_shapes(s.shape[:-1], k.shape[:-1])
@@ -76,7 +77,7 @@ def pieces(t: Array, s: Array, a: Array, v: Array) -> tuple[Array, Array]:
     return anchors, np.where(anchors >= a, right, left)
 
 
-def pick(a: Array, k: Array) -> Array:
+def pick(a: Array, k: Any) -> Array:
     """Entry k of (..., m), for k in arrays of shape (..., n)."""
     if a.ndim == 1:
         return a[k]
@@ -86,9 +87,7 @@ def pick(a: Array, k: Array) -> Array:
     return np.take_along_axis(a, k, -1)
 
 
-def search(
-    holds: Callable[[Array], Array], count: int, shape: tuple[int, ...]
-) -> Array:
+def search(holds: Callable[[Any], Mask], count: int, shape: tuple[int, ...]) -> Any:
     """How many of 0, ..., count - 1 satisfy a condition that only the first ones do."""
     low, high = np.zeros(shape, np.intp), np.full(shape, count)
     for _ in range(count.bit_length()):
@@ -96,3 +95,43 @@ def search(
         good = holds(np.minimum(middle, count - 1)) & (low < high)
         low, high = np.where(good, middle + 1, low), np.where(good, high, middle)
     return low
+
+
+def widen(
+    shape: tuple[int, ...],
+    t: Array,
+    value: Array,
+    eps: Any,
+    points: Array,
+    knots: Array,
+    slopes: Array,
+) -> tuple[Array, Array]:
+    """
+    The ends of ∂_ε φ(t) among many breakpoints; knots and value are φ there and at t.
+
+    The quotient (φ(t_k) - φ(t) + ε) / (t_k - t) falls with t_k > t as long as the line
+    through t_k with the slope behind it runs less than ε below φ(t).
+    """
+
+    def gap(k: Any, beyond: int) -> Array:
+        rise = pick(slopes, k + beyond) * (pick(points, k) - t)
+        return rise - pick(knots, k) + value
+
+    def ratio(k: Any) -> Array:
+        return (pick(knots, k) - value + eps) / abs(pick(points, k) - t)
+
+    def near_right(k: Any) -> Mask:
+        return (pick(points, k) <= t) | (gap(k, 1) < eps)
+
+    def far_left(k: Any) -> Mask:
+        return (pick(points, k) < t) & (gap(k, 0) >= eps)
+
+    count = points.shape[-1]
+    with np.errstate(all="ignore"):
+        k = search(near_right, count, shape)
+        end = pick(slopes, np.full_like(k, count))
+        upper = np.where(k == count, end, ratio(np.minimum(k, count - 1)))
+        k = search(far_left, count, shape)
+        end = pick(slopes, np.zeros_like(k))
+        lower = np.where(k == 0, end, -ratio(np.maximum(k - 1, 0)))
+    return lower, upper

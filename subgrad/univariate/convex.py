@@ -6,12 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .._batch import Batched
 from .._check import Array, nonnegative, positive, real
 from ..interval import Interval
 
 Number = Array | float
+Mask = NDArray[np.bool_]
 _LARGEST = np.finfo(np.float64).max
 _ROUNDING = 4 * np.finfo(np.float64).eps
 
@@ -161,7 +163,7 @@ class Univariate(Batched):
         left, right = self._left(t), self._right(t)
         t64 = t.astype(np.float64, copy=False)
 
-        def inside(g: Array) -> Array:
+        def inside(g: Array) -> Mask:
             dual, product = conjugate._value(g), g * t64
             size = abs(value) + abs(dual) + abs(product)
             return value + dual - product + _ROUNDING * size <= eps
@@ -173,8 +175,6 @@ class Univariate(Batched):
             start = np.broadcast_to(start, shape).astype(np.float64)
             upper = _last(inside, start, _LARGEST)
             lower = _last(inside, start, -_LARGEST)
-        lower = np.where(lower == -_LARGEST, -np.inf, lower)
-        upper = np.where(upper == _LARGEST, np.inf, upper)
         # At a left end of the domain the set goes down to -inf, at a right one to +inf.
         lower = np.where(left == -np.inf, -np.inf, lower)
         upper = np.where(right == np.inf, np.inf, upper)
@@ -194,7 +194,7 @@ class Univariate(Batched):
         return self._prox(real("t", t), _plain(positive("step", step)))[()]
 
     def _prox(self, t: Array, step: Number) -> Array:
-        def before(s: Array) -> Array:
+        def before(s: Array) -> Mask:
             return s + step * self._left(s) <= t
 
         start = np.full(np.broadcast_shapes(self._shape(t), np.shape(step)), -_LARGEST)
@@ -268,13 +268,13 @@ def _plain(p: Array) -> Number:
 _SIGN = np.iinfo(np.int64).min
 
 
-def _rank(x: Array) -> Array:
+def _rank(x: Array) -> NDArray[np.int64]:
     """The position of a float64 among all float64; its own inverse on the bits."""
     bits = x.view(np.int64)
     return np.where(bits >= 0, bits, _SIGN - bits)
 
 
-def _last(inside: Callable[[Array], Array], start: Array, stop: float) -> Array:
+def _last(inside: Callable[[Array], Mask], start: Array, stop: float) -> Array:
     """
     The last float64 from start towards stop that is inside; start if there is none.
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 
 from .._check import Array, real
-from ._pieces import check_order, line, pick, pieces, search, slope_at
-from .convex import Number, Univariate, constant, single
+from ._pieces import check_order, line, pick, pieces, search, slope_at, widen
+from .convex import Mask, Number, Univariate, constant, single
 
 # Up to here a pass over the array per breakpoint beats a search per entry.
 _FEW = 8
+Side = Literal["left", "right"]
 
 
 class PiecewiseLinear(Univariate):
@@ -34,17 +35,17 @@ class PiecewiseLinear(Univariate):
     3.0 [-1, 0]
     """
 
+    breakpoints: Array
+    slopes: Array
+    _anchors: Array
+    _heights: Array
+    _point: Array
+    _level: Array
+    _gradient: Array
+    _dual_level: Array
     polyhedral = True
-    _arrays = {
-        "breakpoints": 1,
-        "slopes": 1,
-        "_anchors": 1,
-        "_heights": 1,
-        "_point": 0,
-        "_level": 0,
-        "_gradient": 0,
-        "_dual_level": 0,
-    }
+    _arrays = dict.fromkeys(("breakpoints", "slopes", "_anchors", "_heights"), 1)
+    _arrays |= dict.fromkeys(("_point", "_level", "_gradient", "_dual_level"), 0)
 
     def __init__(
         self, breakpoints: Any, slopes: Any, at: tuple[Any, Any] = (0.0, 0.0)
@@ -77,17 +78,33 @@ class PiecewiseLinear(Univariate):
         arrays = (t, s, anchors, heights, *at, *dual)
         for name, value in zip(self._arrays, arrays, strict=True):
             setattr(self, name, constant(value))
-        self._count = t.shape[-1]
-        self._begins = bool(s.size and np.isinf(s[..., 0]).any())
-        self._ends = bool(s.size and np.isinf(s[..., -1]).any())
-        self._everywhere = not (self._begins or self._ends)
+        self._prepare()
         return self
+
+    def _prepare(self) -> None:
+        """What follows from the arrays and would cost small calls their time."""
+        s = self.slopes
+        self._count = self.breakpoints.shape[-1]
+        self._flat = np.where(np.isinf(s), 0.0, s)
+        self._batch = super().batch
+        self._begins = bool(np.isinf(s[..., 0]).any())
+        self._ends = bool(np.isinf(s[..., -1]).any())
+        self._everywhere = not (self._begins or self._ends)
+
+    @property
+    def batch(self) -> tuple[int, ...]:
+        return self._batch
+
+    def _item(self, index: tuple[int, ...]) -> Self:
+        one = super()._item(index)
+        one._prepare()
+        return one
 
     @property
     def domain(self) -> tuple[Number, Number]:
         lower = self.breakpoints[..., 0] if self._begins else np.float64(-np.inf)
         upper = self.breakpoints[..., -1] if self._ends else np.float64(np.inf)
-        return tuple(e if e.ndim else e.item() for e in (lower, upper))
+        return (lower, upper) if self.batch else (lower.item(), upper.item())
 
     @property
     def infimum(self) -> float:
@@ -99,40 +116,46 @@ class PiecewiseLinear(Univariate):
 
     def _columns(self, a: Array, t: Array) -> list[Any]:
         """The entries of a parameter, to meet t one by one."""
-        if a.ndim == 1:
-            return list(a.astype(self._dtype(t), copy=False))
-        return [a[..., k, None] for k in range(a.shape[-1])]
+        if a.ndim > 1:
+            return [a[..., k, None] for k in range(a.shape[-1])]
+        # float64 is where Python numbers are right, and faster than numpy's.
+        return a.tolist() if t.dtype == np.float64 else list(a.astype(self._dtype(t)))
 
-    def _pick(self, a: Array, k: Array, t: Array) -> Array:
-        """Entry k of a parameter, k an array like t."""
-        return pick(a.astype(self._dtype(t), copy=False) if a.ndim == 1 else a, k)
+    def _dtype(self, t: Array) -> np.dtype[Any]:
+        return super()._dtype(t) if self.batch else t.dtype
 
-    def _search(self, holds: Callable[[Array], Array], like: Array) -> Array:
-        """How many breakpoints satisfy `holds`, a condition met by the first ones."""
-        return search(holds, self._count, self._shape(like))
+    def _filled(self, out: Any, t: Array) -> Array:
+        shape = np.broadcast_shapes(self._shape(t), np.shape(out))
+        if np.shape(out) == shape:
+            return out
+        return np.array(np.broadcast_to(out, shape), self._dtype(t))
 
-    def _passed(self, t: Array, side: str) -> Array:
+    def _like(self, a: Array, t: Array) -> Array:
+        """A parameter without batch in the type of t."""
+        return a if a.ndim > 1 else a.astype(self._dtype(t), copy=False)
+
+    def _passed(self, t: Array, side: Side) -> Any:
         """How many breakpoints are below t ("left"), or t itself as well ("right")."""
-        points = self.breakpoints
+        points = self._like(self.breakpoints, t)
         if points.ndim == 1:
-            return np.searchsorted(points.astype(self._dtype(t), copy=False), t, side)
+            return np.searchsorted(points, t, side)
         compare = np.less if side == "left" else np.less_equal
-        return self._search(lambda k: compare(self._pick(points, k, t), t), t)
+        shape = self._shape(t)
+        return search(lambda k: compare(pick(points, k), t), self._count, shape)
 
     # -- values and slopes ------------------------------------------------------------
 
     def _value(self, t: Array) -> Array:
-        flat = np.where(np.isinf(self.slopes), 0.0, self.slopes)
-        lines = (self._heights, flat, self._anchors)
+        lines = (self._heights, self._flat, self._anchors)
         if self._count > _FEW:
             k = self._passed(t, "left")
-            out = line(*(self._pick(a, k, t) for a in lines), t)
+            out = line(t, *(pick(self._like(a, t), k) for a in lines))
         else:
             rows = zip(*(self._columns(a, t) for a in lines), strict=True)
-            out = line(*next(rows), t)
+            out = line(t, *next(rows))
             points = self._columns(self.breakpoints, t)
             for point, piece in zip(points, rows, strict=True):
-                out = np.where(t > point, line(*piece, t), out)
+                out = np.where(t > point, line(t, *piece), out)
         if self._everywhere:
             return out
         lower, upper = self._ends_for(t)
@@ -151,15 +174,13 @@ class PiecewiseLinear(Univariate):
     def _right(self, t: Array) -> Array:
         return self._slope(t, np.greater_equal, "right")
 
-    def _slope(self, t: Array, beyond: Callable[..., Array], side: str) -> Array:
+    def _slope(self, t: Array, beyond: Callable[..., Mask], side: Side) -> Array:
         if self._count > _FEW:
-            return self._pick(self.slopes, self._passed(t, side), t)
-        slopes = self._columns(self.slopes, t)
-        out = slopes[0]
-        points = self._columns(self.breakpoints, t)
-        for point, slope in zip(points, slopes[1:], strict=True):
+            return pick(self._like(self.slopes, t), self._passed(t, side))
+        out, *rest = self._columns(self.slopes, t)
+        for point, slope in zip(self._columns(self.breakpoints, t), rest, strict=True):
             out = np.where(beyond(t, point), slope, out)
-        return np.broadcast_to(out, self._shape(t))
+        return self._filled(out, t)
 
     # -- the eps-subdifferential ------------------------------------------------------
 
@@ -174,11 +195,13 @@ class PiecewiseLinear(Univariate):
         sup ∂_ε φ(t) = min (s_K, min_{t_k > t} (φ(t_k) - φ(t) + ε) / (t_k - t)),
 
         and inf likewise: the quotient has its least value at a breakpoint or at
-        infinity. It falls as long as the line through t_k with the slope on the right
-        of t_k runs less than ε below φ at t, which is how it is found among many.
+        infinity.
         """
         if self._count > _FEW:
-            return self._searched(t, eps)
+            arrays = (self.breakpoints, self._knots, self.slopes)
+            shape = np.broadcast_shapes(self._shape(t), np.shape(eps))
+            parts = (self._like(a, t) for a in arrays)
+            return widen(shape, t, self._value(t), eps, *parts)
         excess = eps - self._value(t)
         lower, *_, upper = self._columns(self.slopes[..., [0, -1]], t)
         with np.errstate(all="ignore"):
@@ -189,35 +212,6 @@ class PiecewiseLinear(Univariate):
                 ratio = (knot + excess) / abs(point - t)
                 upper = np.where(t < point, np.minimum(upper, ratio), upper)
                 lower = np.where(t > point, np.maximum(lower, -ratio), lower)
-        return lower, upper
-
-    def _searched(self, t: Array, eps: Number) -> tuple[Array, Array]:
-        points, knots, slopes = self.breakpoints, self._knots, self.slopes
-        value = self._value(t)
-        like = np.broadcast_to(value, np.broadcast_shapes(value.shape, np.shape(eps)))
-
-        def gap(k: Array, beyond: Array) -> Array:
-            rise = self._pick(slopes, k + beyond, t) * (self._pick(points, k, t) - t)
-            return rise - self._pick(knots, k, t) + value
-
-        def ratio(k: Array) -> Array:
-            rise = self._pick(knots, k, t) - value + eps
-            return rise / abs(self._pick(points, k, t) - t)
-
-        def near_right(k: Array) -> Array:
-            return (self._pick(points, k, t) <= t) | (gap(k, 1) < eps)
-
-        def far_left(k: Array) -> Array:
-            return (self._pick(points, k, t) < t) & (gap(k, 0) >= eps)
-
-        last = self._count - 1
-        with np.errstate(all="ignore"):
-            k = self._search(near_right, like)
-            end = self._pick(slopes, np.full_like(k, -1), t)
-            upper = np.where(k > last, end, ratio(np.minimum(k, last)))
-            k = self._search(far_left, like)
-            end = self._pick(slopes, np.zeros_like(k), t)
-            lower = np.where(k == 0, end, -ratio(np.maximum(k - 1, 0)))
         return lower, upper
 
     def _saturation(self, t: Array) -> Array:
@@ -232,7 +226,7 @@ class PiecewiseLinear(Univariate):
                 grown = np.where(t == end, 0.0, np.inf)
             else:
                 lines = (self._heights, self.slopes, self._anchors)
-                grown = value - line(*(self._columns(a, t)[k] for a in lines), t)
+                grown = value - line(t, *(self._columns(a, t)[k] for a in lines))
             cost = np.maximum(cost, grown).astype(cost.dtype, copy=False)
         return cost
 
@@ -249,23 +243,21 @@ class PiecewiseLinear(Univariate):
         and that is at most p_k since s_{k+1} >= s_k.
         """
         if self._count > _FEW:
-            points, slopes = self.breakpoints, self.slopes
-
-            def passed(k: Array) -> Array:
-                bend = t - step * self._pick(slopes, k + 1, t)
-                return bend > self._pick(points, k, t)
-
-            like = np.broadcast_to(t, np.broadcast_shapes(t.shape, np.shape(step)))
-            k = self._search(passed, like)
-            last = self._pick(points, np.minimum(k, self._count - 1), t)
+            points, bends = (self._like(a, t) for a in (self.breakpoints, self.slopes))
+            shape = np.broadcast_shapes(self._shape(t), np.shape(step))
+            k = search(
+                lambda k: t - step * pick(bends, k + 1) > pick(points, k),
+                self._count,
+                shape,
+            )
+            last = pick(points, np.minimum(k, self._count - 1))
             wall = np.where(k < self._count, last, last.dtype.type(np.inf))
-            return np.minimum(t - step * self._pick(slopes, k, t), wall)
-        slopes = self._columns(self.slopes, t)
-        out = t - step * slopes[0]
-        points = self._columns(self.breakpoints, t)
-        for point, slope in zip(points, slopes[1:], strict=True):
+            return np.minimum(t - step * pick(bends, k), wall)
+        first, *rest = self._columns(self.slopes, t)
+        out = t - step * first
+        for point, slope in zip(self._columns(self.breakpoints, t), rest, strict=True):
             out = np.minimum(out, np.maximum(point, t - step * slope))
-        return np.broadcast_to(out, np.broadcast_shapes(self._shape(t), out.shape))
+        return self._filled(out, t)
 
     # -- derived ----------------------------------------------------------------------
 
@@ -286,12 +278,12 @@ class PiecewiseLinear(Univariate):
         import cvxpy as cp
 
         lines = (self._heights, self.slopes, self._anchors)
-        pieces = [
+        parts = [
             h + s * (x - a)
             for h, s, a in zip(*(single(p, 1) for p in lines), strict=True)
             if np.isfinite(s)
         ] or [self._level + 0 * x]
-        out = pieces[0] if len(pieces) == 1 else cp.maximum(*pieces)
+        out = parts[0] if len(parts) == 1 else cp.maximum(*parts)
         lower, upper = self.domain
         rows = [x >= lower] * self._begins + [x <= upper] * self._ends
         return out + cp.transforms.indicator(rows, 1e-6) if rows else out

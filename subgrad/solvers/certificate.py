@@ -1,0 +1,241 @@
+r"""Lower bounds on a minimum that anybody can check from the function alone.
+
+A cut at x_i bounds f from below everywhere, and so does every average of cuts:
+
+.. math:: \min_X f \ge \sum_i \xi_i (f_i - \langle g_i, x_i \rangle)
+   - h_X\Big(-\sum_i \xi_i g_i\Big), \qquad \xi \ge 0, \ \sum_i \xi_i = 1
+
+A. Nemirovski, S. Onn and U. G. Rothblum, Accuracy certificates for computational
+problems with convex structure, Math. Oper. Res. 35 (2010). One eps-subgradient g at x
+gives f(x) - eps - |g| R on the ball of radius R around x.
+
+Bounds are lowered by a few units in the last place of all that was summed. Rounding
+inside the oracle (a value or a subgradient that f itself computes inexactly) cannot be
+seen from outside and is not included; nor can the set X or the radius be checked: they
+are what the bound is about.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from subgrad._check import Array, nonnegative, vector
+from subgrad.core import Function, Set, norm
+from subgrad.interval import Interval
+from subgrad.sets.ball import Ball
+from subgrad.sets.box import whole_space
+
+ULPS = 8
+
+
+class Truncated(Set):
+    r"""C ∩ {x : |x - c| <= R} of a set C known by its projection, c a member.
+
+    .. math:: h(d) = \min_{t > 0} \langle d, p \rangle
+       + \frac{|p - c| (R - |p - c|)}{t}, \qquad p = P_C(c + t d)
+
+    Every t gives an upper bound, because c + t d - p is normal to C at p. It is
+    attained where |p - c| = R, or as t grows; |p - c| grows with t, so t is found by
+    halving. h_C and the support function of the surrounding box are upper bounds as
+    well, and the least one is taken.
+    """
+
+    _arrays: ClassVar = Set._arrays | {"center": 1, "radius": 0}
+    _parts: ClassVar = ("base",)
+
+    def __init__(self, base: Set, center: Any, radius: Any) -> None:
+        self.base, self.dim = base, base.dim
+        self.center = vector("center", center, base.dim)
+        self.radius = nonnegative("radius", radius)
+
+    def _support(self, d: Array) -> Array:
+        b, size = self._box(), norm(d)
+        best = np.maximum(b.lower * d, b.upper * d).sum(-1)
+        try:
+            best = np.minimum(best, self.base.support(d))
+        except NotImplementedError:
+            pass  # known by its projection only
+        t = self.radius / np.where(size > 0, size, 1.0)
+        low, high = 0.0 * t, np.inf + 0.0 * t
+        blur = 4 * np.finfo(np.float64).eps * size**2
+        for _ in range(60):
+            p = self.base._project(self.center + t[..., None] * d)
+            far = norm(p - self.center)
+            rest = far * (self.radius - far) / np.where(t > 0, t, 1.0)
+            # A projection of c + t d is exact up to rounding that grows with t.
+            best = np.minimum(best, np.vecdot(d, p) + rest + blur * t)
+            inside = far <= self.radius
+            low, high = np.where(inside, t, low), np.where(inside, high, t)
+            t = np.where(np.isinf(high), 2 * low, (low + high) / 2)
+        return best
+
+    def _box(self) -> Interval:
+        r = self.radius[..., None]
+        return self.base.box() & Interval._raw(self.center - r, self.center + r)
+
+
+def region(constraint: Set | None, x0: Array, radius: Any) -> Set | None:
+    """A bounded set with a minimiser, or None: what cuts are averaged over."""
+    if radius is None:
+        if constraint is None:
+            return None
+        try:
+            return constraint if np.all(constraint.is_bounded) else None
+        except NotImplementedError:
+            return None
+    radius = np.broadcast_to(radius, x0.shape[:-1])
+    if constraint is None:
+        return Ball(x0, radius)
+    return Truncated(constraint, x0, radius)
+
+
+def cut_bound(
+    X: Set, values: Array, slopes: Array, points: Array, weights: Array
+) -> tuple[Array, Array]:
+    """The bound of an average of cuts, shape (...), and how far rounding may lift it.
+
+    values (k, ...), slopes and points (k, ..., n), weights (k, ...) of sum one.
+    """
+    w = weights[..., None]
+    center = (w * points).sum(0)
+    g = (w * slopes).sum(0)
+    away = points - center
+    linear = (weights * (values - np.vecdot(slopes, away))).sum(0)
+    h, shift = X.support(-g), np.vecdot(center, g)
+    size = np.abs(values) + np.vecdot(np.abs(slopes), np.abs(away))
+    # What the rounding of g can do to h_X, seen from the centre of the points.
+    b = X.box()
+    reach = np.maximum(np.abs(b.lower - center), np.abs(b.upper - center))
+    reach = np.where(np.isinf(reach), np.abs(center), reach)
+    size = (weights * size).sum(0) + np.abs(shift)
+    size = size + np.where(np.isfinite(h), np.abs(h), 0.0)
+    size = size + np.vecdot((w * np.abs(slopes)).sum(0), reach)
+    return linear - (h + shift), ULPS * np.finfo(slopes.dtype).eps * size
+
+
+@dataclass(frozen=True, eq=False)
+class CutCertificate:
+    r"""Cuts at `points` with `weights` prove `lower_bound` <= min f over `region`.
+
+    points (k, ..., n) and weights (k, ...), the leading axis counting cuts and the
+    others being the batch of the run; lower_bound (...).
+    """
+
+    points: Array
+    weights: Array
+    region: Set
+    lower_bound: Any
+
+    def verify(self, f: Function) -> bool:
+        """Whether f has the bound, its values and subgradients computed afresh."""
+        points = vector("points", self.points, f.n)
+        w = np.asarray(self.weights, np.float64)
+        total = w.sum(0)
+        if w.shape != points.shape[:-1] or w.min() < 0 or np.any(abs(total - 1) > 1e-9):
+            return False
+        # One point at a time, as in the run: a kink may break a tie by the last bit.
+        pairs = [f._oracle(x) for x in points]
+        values, slopes = (np.stack(part) for part in zip(*pairs, strict=True))
+        if not (np.isfinite(values).all() and np.isfinite(slopes).all()):
+            return False
+        bound, _ = cut_bound(self.region, values, slopes, points, w / total)
+        return bool(np.all(bound >= self.lower_bound))
+
+
+@dataclass(frozen=True, eq=False)
+class SubgradientCertificate:
+    r"""`g` in the eps-subdifferential at x proves a bound on the ball around x.
+
+    .. math:: f(y) \ge f(x) - eps - |g| R \quad \text{for all } |y - x| \le R
+
+    x and g of shape (..., n), eps, radius R and lower_bound (...).
+    """
+
+    x: Array
+    eps: Any
+    g: Array
+    radius: Any
+    lower_bound: Any
+
+    def verify(self, f: Function) -> bool:
+        """Whether g belongs to f.subdifferential(x, eps) and gives the bound."""
+        bound, _ = subgradient_bound(f, self.x, self.eps, self.g, self.radius)
+        return bool(np.all(bound >= self.lower_bound))
+
+
+def subgradient_bound(
+    f: Function, x: Any, eps: Any, g: Any, radius: Any
+) -> tuple[Array, Array]:
+    """f(x) - eps - (|g| + d(g, S)) R, S = f.subdifferential(x, eps), and rounding."""
+    S = f.subdifferential(x, eps)
+    value = f.value(x)
+    ok = np.asarray(S.nonempty) & np.isfinite(value)
+    if not np.all(ok):
+        return np.full(ok.shape, -np.inf), np.zeros(ok.shape)
+    b = S.box()
+    reach = np.maximum(np.abs(b.lower), np.abs(b.upper))
+    size = norm(np.where(np.isinf(reach), 0.0, reach))
+    length = norm(g) + S.distance(g)
+    # 0 · inf = 0: a zero subgradient needs no radius.
+    away = np.where(length > 0, length * radius, 0.0)
+    blur = np.where(length > 0, size * radius, 0.0) + np.abs(value) + eps + away
+    return value - eps - away, ULPS * np.finfo(np.float64).eps * blur
+
+
+def certify(
+    f: Function, x: Any, radius: Any, eps: Any = None
+) -> SubgradientCertificate:
+    r"""The best bound an eps-subgradient at x gives on the ball of `radius` around x.
+
+    .. math:: \min_{|y - x| \le R} f(y) \ge \max_e \ f(x) - e - R \,
+       \min\{|g| : g \in \partial_e f(x)\}
+
+    with f.subdifferential(x, e) in the place of the e-subdifferential. e is searched
+    for on a logarithmic scale below |f(x)|, in three rounds, unless `eps` is given.
+    Every trial projects 0 on a set. x (..., n); radius and eps one number or one per
+    point.
+    """
+    x = vector("x", x, f.n)
+    radius = nonnegative("radius", radius)
+    value = f.value(x)
+    if not np.all(np.isfinite(value)):
+        raise ValueError("x must lie in the domain of f")
+    shape = np.broadcast_shapes(value.shape, radius.shape)
+    x = np.broadcast_to(x, (*shape, x.shape[-1]))
+
+    def least(e: Array) -> tuple[Array, Array]:
+        g = f.subdifferential(x, e).min_norm()
+        return g, e + radius * norm(g)
+
+    if eps is not None:
+        e = np.broadcast_to(nonnegative("eps", eps), shape)
+        g = least(e)[0]
+    else:
+        e = np.zeros(shape)
+        g, loss = least(e)
+        top = np.log10(np.maximum(np.abs(value), 1e-300))
+        at, half = top - 8.0 + 0 * e, 8.0
+        for _ in range(3):
+            best_at = at
+            for exponent in np.linspace(-half, half, 9):
+                trial = 10.0 ** (at + exponent)
+                h, new = least(trial)
+                better = new < loss
+                e, loss = np.where(better, trial, e), np.where(better, new, loss)
+                g = np.where(better[..., None], h, g)
+                best_at = np.where(better, at + exponent, best_at)
+            at, half = best_at, half / 4
+    bound, blur = subgradient_bound(f, x, e, g, radius)
+    return SubgradientCertificate(x, e, g, radius, (bound - blur)[()])
+
+
+def single_cut(f: Function, constraint: Set | None, x: Array) -> CutCertificate:
+    """The bound of the cut at x alone over the constraint, tight where x minimises."""
+    X = whole_space(x.shape[-1]) if constraint is None else constraint
+    value, g = f._oracle(x)
+    values, slopes, w = np.asarray(value)[None], g[None], np.ones((1, *x.shape[:-1]))
+    raw, blur = cut_bound(X, values, slopes, x[None], w)
+    return CutCertificate(x[None], w, X, (raw - blur)[()])

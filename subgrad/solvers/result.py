@@ -1,0 +1,101 @@
+"""What a run found, for every problem of the batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from subgrad._check import Array
+
+if TYPE_CHECKING:
+    from subgrad.solvers.core import State
+
+
+@dataclass(eq=False)
+class Result:
+    """What a run found. Numbers per problem have the shape x0.shape[:-1].
+
+    x, fun: the best point and its value; lower_bound <= f* proved by `certificate` (or
+    the optimum that was given), gap = fun - lower_bound; status one word and `message`
+    a sentence; success: whether the stop is a proof; nit, nfev: steps and oracle calls;
+    history: the values recorded, one row each. Fields are also keys.
+    """
+
+    x: Array
+    fun: Any
+    lower_bound: Any
+    gap: Any
+    certificate: Any
+    dual: Any
+    status: Any
+    message: str
+    success: Any
+    nit: Any
+    nfev: Any
+    history: Any
+
+    def keys(self) -> list[str]:
+        return [f.name for f in fields(self)]
+
+    def __getitem__(self, key: str) -> Any:
+        if key not in self.keys():
+            raise KeyError(key)
+        return getattr(self, key)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.keys()
+
+    def to_scipy(self) -> Any:
+        """The same as a scipy.optimize.OptimizeResult."""
+        from scipy.optimize import OptimizeResult
+
+        return OptimizeResult({k: self[k] for k in self.keys()})
+
+
+class Outcome:
+    """What each problem had reached when it was finished."""
+
+    def __init__(self, state: State) -> None:
+        shape = state.value.shape
+        self.running = np.ones(shape, bool)
+        self.status = np.full(shape, "", object)
+        self.proved = np.zeros(shape, bool)
+        self.x, self.fun = np.array(state.best_x), np.array(state.best_value)
+        self.nit = np.zeros(shape, int)
+        self.reasons: dict[str, str] = {}
+
+    def finish(
+        self, done: Any, state: State, status: str, reason: str, proof: Any = False
+    ) -> None:
+        """Write down the state of the problems that are done now."""
+        new = self.running & done
+        if not new.any():
+            return
+        self.x[new] = state.best_x[new]
+        self.fun[new] = np.asarray(state.best_value)[new]
+        self.nit[new], self.status[new], self.proved[new] = state.k, status, proof
+        self.reasons[status] = reason
+        self.running = self.running & ~new
+
+    def message(self) -> str:
+        names, counts = np.unique(self.status, return_counts=True)
+        if self.status.ndim == 0 or len(names) == 1:
+            return self.reasons[str(names[0])]
+        total = self.status.size
+        return "; ".join(
+            f"{c} of {total}: {self.reasons[str(s)]}"
+            for s, c in zip(names, counts, strict=True)
+        )
+
+
+def intermediate(state: State, history: list[Array]) -> Result:
+    shape = state.value.shape
+    low, fun = np.full(shape, -np.inf)[()], np.asarray(state.best_value)[()]
+    return Result(
+        x=state.best_x.copy(), fun=fun, lower_bound=low, gap=fun - low,
+        certificate=None, dual=None, status="running", message="",
+        success=np.zeros(shape, bool)[()], nit=state.k, nfev=state.k + 1,
+        history=np.array(history),
+    )  # fmt: skip
