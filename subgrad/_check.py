@@ -15,7 +15,9 @@ def real(name: str, a: Any, *, infinite: bool = False) -> Array:
     try:
         a = np.asarray(a)
     except ValueError:
-        raise ValueError(f"{name} must be an array of numbers, got a ragged list") from None
+        raise ValueError(
+            f"{name} must be an array of numbers, got a ragged list"
+        ) from None
     if a.dtype.kind not in "biuf":
         raise TypeError(f"{name} must be an array of real numbers, got dtype {a.dtype}")
     if a.dtype != np.float32:
@@ -44,7 +46,9 @@ def vector(name: str, x: Any, n: int | None, *, infinite: bool = False) -> Array
     if n is not None and x.shape[-1] != n:
         raise ValueError(f"{name} must have shape (..., {n}), got {x.shape}")
     if x.shape[-1] == 0:
-        raise ValueError(f"{name} must have at least one coordinate, got shape {x.shape}")
+        raise ValueError(
+            f"{name} must have at least one coordinate, got shape {x.shape}"
+        )
     return x
 
 

@@ -365,7 +365,9 @@ class AffineMap:
         if isinstance(other, AffineMap):
             same(self.variable, other.variable)
             if self.shape != other.shape:
-                raise ValueError(f"cannot add maps of shapes {self.shape}, {other.shape}")
+                raise ValueError(
+                    f"cannot add maps of shapes {self.shape}, {other.shape}"
+                )
             shifts = [b for b in (self.b, other.b) if b is not None]
             ops = [
                 part
@@ -497,7 +499,9 @@ def same(a: Variable | None, b: Variable | None) -> Variable | None:
 def _size(shape: Any) -> tuple[int, ...]:
     shape = shape if isinstance(shape, tuple) else (shape,)
     if not shape or not all(isinstance(k, int | np.integer) and k > 0 for k in shape):
-        raise ValueError(f"shape must be a positive int or a tuple of them, got {shape}")
+        raise ValueError(
+            f"shape must be a positive int or a tuple of them, got {shape}"
+        )
     if len(shape) > 2:
         raise ValueError(f"a variable is a vector or a matrix, got shape {shape}")
     return tuple(int(k) for k in shape)

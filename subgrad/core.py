@@ -79,19 +79,26 @@ class Set(Batched):
         return self._support_point(d), None
 
     def _project(self, y: Array) -> Array:
-        from subgrad.sets.wolfe import nearest_by_support
-
-        return self._each(y, lambda one, v: nearest_by_support(one._atom, v))
+        return self._each(y, _nearest)
 
     def _contains(self, z: Array, tol: float) -> Array:
-        return norm(z - self._project(z)) <= tol * (1 + norm(z))
+        away = z - self._project(z)
+        size, room = norm(away), tol * (1 + norm(z))
+        inside = size <= room
+        near = ~inside & (size <= 1e-7 * (1 + norm(z)))
+        if self.polyhedral or not np.any(near & self.nonempty):
+            return inside
+        # Onto curved sets projections are proved to 1e-7 only: so near them, what is
+        # not separated from the set by more than the tolerance is a member.
+        u = unit(away)
+        return inside | (near & (np.vecdot(u, z) - self._support(u) <= room))
 
     def _frame(self) -> tuple[Array, Array, Array, Array] | None:
         """(c, G, l, u) if the single set is {c + G t : l <= t <= u}, else None."""
         return None
 
-    def _vertices(self) -> Array | None:
-        """Points (m, n) whose hull is the single set, if they are at hand and few."""
+    def _corners(self) -> tuple[Array, Array] | None:
+        """Points (m, n) and rays (k, n) that span the single set, if they are few."""
         return None
 
     def _interior(self, z: Array) -> Array:
@@ -114,10 +121,15 @@ class Set(Batched):
         r"""N_S(x), the polar of cone(S - x): a subset of the eps-normal set."""
         from subgrad.calculus.compose import weighted_sum
         from subgrad.sets.box import Box, point
-        from subgrad.sets.cone import Polar
+        from subgrad.sets.cone import NormalCone, Polar
+        from subgrad.sets.hull import cone_over
 
+        batch = np.broadcast_shapes(self.batch, x.shape[:-1])
+        if not batch and (corners := self._corners()) is not None:
+            return Polar(cone_over(*corners, x))
         rays = Box(Interval(np.zeros(1), np.full(1, np.inf)))
-        return Polar(weighted_sum(rays, [self + point(-x)]))
+        away = self + point(-x)
+        return NormalCone(weighted_sum(rays, [away]), away)
 
     def _recession(self) -> Set:
         from subgrad.sets.box import point
@@ -293,7 +305,9 @@ class Set(Batched):
         z is a cvxpy expression of shape (n,); scale 0 means the recession cone.
         """
         if self.batch:
-            raise ValueError(f"to_cvxpy takes one set, got a batch of shape {self.batch}")
+            raise ValueError(
+                f"to_cvxpy takes one set, got a batch of shape {self.batch}"
+            )
         if np.all(self.nonempty):
             return self._cvxpy(z, scale)
         # Scaled by 0 the empty set stands for its recession cone, {0}.
@@ -342,6 +356,17 @@ class Set(Batched):
         fields = [f"{k}={getattr(self, k)!r}" for k in (*self._arrays, *self._parts)]
         shown = [f for f in fields if not f.startswith("_")]
         return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def _nearest(S: Set, y: Array) -> Array:
+    """The projection on a single set without a closed form."""
+    from subgrad.sets.nearest import nearest
+    from subgrad.sets.wolfe import nearest_by_support
+
+    corners = S._corners()
+    if corners is not None and not len(corners[1]):
+        return nearest(None, y, vertices=corners[0])
+    return nearest_by_support(S._atom, y)
 
 
 class Function:

@@ -36,7 +36,6 @@ from subgrad import (
     Polar,
     Quadratic,
     Simplex,
-    SquaredNorm,
     Support,
     absolute,
     compose,
@@ -72,6 +71,7 @@ from subgrad.calculus.scale import Scaled, ScaledSet
 from subgrad.calculus.stack import Product, Stacked
 from subgrad.calculus.sum import MinkowskiSum, Sum
 from subgrad.functions.linear import Affine
+from subgrad.sets.cone import NormalCone
 from subgrad.sets.domain import Domain
 
 inf = np.inf
@@ -118,7 +118,9 @@ class Row:
 FUNCTIONS = [
     Row("norm1", norm1, 3, twin=Support(interval_box([-1] * 3, [1] * 3))),
     Row("norm2", norm2, 3, twin=Support(Ball(np.zeros(3)))),
-    Row("norm_inf", norm_inf, 3, twin=MaxAffine(np.concatenate([np.eye(3), -np.eye(3)]))),
+    Row(
+        "norm_inf", norm_inf, 3, twin=MaxAffine(np.concatenate([np.eye(3), -np.eye(3)]))
+    ),
     Row("group_norm", group_norm(groups, [1.0, 2.0]), 3),
     Row("max_entry", max_entry, 3, twin=MaxAffine(np.eye(3))),
     Row("sum_largest 2", sum_largest(2), 3, twin=Support(CappedSimplex(0, 1, 2, 3))),
@@ -135,10 +137,19 @@ FUNCTIONS = [
     Row("support of half-line", Support(interval_box([0.0, -1], [inf, 1])), 2),
     Row("indicator of box", Indicator(interval_box([-1, 0, 0.0], [1, 0, inf])), 3),
     Row("indicator of ball", Indicator(Ball([0.0, 0])), 2, [[0.6, 0.8]]),
-    Row("indicator of simplex", Indicator(Simplex(3)), 3, [[0.5, 0.5, 0], [0.2, 0.3, 0.5]]),
-    Row("indicator of hull", Indicator(Hull([[0.0, 0], [2, 0], [0, 2]])), 2, [[1, 1.0]]),
+    Row(
+        "indicator of simplex",
+        Indicator(Simplex(3)),
+        3,
+        [[0.5, 0.5, 0], [0.2, 0.3, 0.5]],
+    ),
+    Row(
+        "indicator of hull", Indicator(Hull([[0.0, 0], [2, 0], [0, 2]])), 2, [[1, 1.0]]
+    ),
     Row("indicator of cross-polytope", Indicator(CrossPolytope(2)), 2, [[0.5, -0.5]]),
-    Row("indicator of half-space", Indicator(HalfSpace([1.0, 1], 1.0)), 2, [[0.5, 0.5]]),
+    Row(
+        "indicator of half-space", Indicator(HalfSpace([1.0, 1], 1.0)), 2, [[0.5, 0.5]]
+    ),
     Row(
         "indicator of subspace",
         Indicator(AffineSubspace([0.0, 0, 1], [[1.0, 1, 0]])),
@@ -157,7 +168,12 @@ FUNCTIONS = [
         separable(PiecewiseLinear([-1, 0, 1], [-inf, -1, 2, 5]), [1.0, 2.0]),
         2,
     ),
-    Row("weight zero", separable(interval_indicator(0, 1), [0.0, 1.0]), 2, conjugate=False),
+    Row(
+        "weight zero",
+        separable(interval_indicator(0, 1), [0.0, 1.0]),
+        2,
+        conjugate=False,
+    ),
     Row("weighted abs", separable(absolute, [0.0, 2.0]), 2, conjugate=False),
     Row("entropy", separable(entropy), 2, [[0, 0.5], [2, 3]]),
     Row("weighted entropy", separable(entropy, [2.0, 0.5]), 2, [[0, 0.5], [2, 3]]),
@@ -172,7 +188,9 @@ FUNCTIONS = [
     # The calculus.
     Row("sum", norm1 + 0.5 * squared_norm + Linear([1.0, 0, -1]), 3, cls=Sum),
     Row("sum of norms", norm1(A @ x - b) + norm2(x), 3, prox=False, conjugate=False),
-    Row("three norms", norm1(x) + norm2(x) + norm_inf(x), 3, prox=False, conjugate=False),
+    Row(
+        "three norms", norm1(x) + norm2(x) + norm_inf(x), 3, prox=False, conjugate=False
+    ),
     Row(
         "sum with indicators",
         norm1(x) + Indicator(interval_box([0] * 3, [1] * 3))(x) + Indicator(slab)(x),
@@ -191,71 +209,197 @@ FUNCTIONS = [
         inexact=lambda x: True,
     ),
     Row("scaled", 2.5 * norm_inf, 3, cls=Scaled),
-    Row("zero times entropy", 0.0 * separable(entropy, [1.0, 1.0]), 2, [[0, 0.5], [2, 3]]),
+    Row(
+        "zero times entropy",
+        0.0 * separable(entropy, [1.0, 1.0]),
+        2,
+        [[0, 0.5], [2, 3]],
+    ),
     Row("zero times norm", 0.0 * norm2(x), 3),
-    Row("precomposed", norm2(A @ x - b), 3, prox=False, conjugate=False, cls=Precomposed),
+    Row(
+        "precomposed", norm2(A @ x - b), 3, prox=False, conjugate=False, cls=Precomposed
+    ),
     Row("reversed", norm1(-2.0 * x + 1.0), 3, twin=2.0 * norm1(x - 0.5)),
     Row("picked", norm2(x[1:] - [1.0, 0]), 3, conjugate=False),
     Row("repeated", norm1(x[[0, 0, 2]]), 3, prox=False, conjugate=False),
-    Row("sparse map", norm1(sp.csr_array(A) @ x - b), 3, prox=False, conjugate=False,
-        twin=norm1(A @ x - b)),
-    Row("operator map", norm_inf(sg.linear(aslinearoperator(A)) @ x), 3, prox=False,
-        conjugate=False, twin=norm_inf(A @ x)),
-    Row("matrix variable", norm1(np.array([[1.0, 2], [0, 1]]) @ X - X.T), 4, prox=False,
-        conjugate=False),
+    Row(
+        "sparse map",
+        norm1(sp.csr_array(A) @ x - b),
+        3,
+        prox=False,
+        conjugate=False,
+        twin=norm1(A @ x - b),
+    ),
+    Row(
+        "operator map",
+        norm_inf(sg.linear(aslinearoperator(A)) @ x),
+        3,
+        prox=False,
+        conjugate=False,
+        twin=norm_inf(A @ x),
+    ),
+    Row(
+        "matrix variable",
+        norm1(np.array([[1.0, 2], [0, 1]]) @ X - X.T),
+        4,
+        prox=False,
+        conjugate=False,
+    ),
     Row("blocks", norm1(u - v) + norm2(v), 4, prox=False, conjugate=False),
     Row("squared distance", squared_norm(x - [1.0, 0, -1]), 3),
-    Row("indicator of image", Indicator(Ball([0.0, 0]))(A[:2] @ x), 3, prox=False,
-        conjugate=False, inexact=lambda x: bool(np.linalg.norm(A[:2] @ x) > 1 - 1e-9)),
+    Row(
+        "indicator of image",
+        Indicator(Ball([0.0, 0]))(A[:2] @ x),
+        3,
+        prox=False,
+        conjugate=False,
+        inexact=lambda x: bool(np.linalg.norm(A[:2] @ x) > 1 - 1e-9),
+    ),
     Row("relu by maximum", maximum(0 * x[0], x[0]), 3, prox=False, conjugate=False),
-    Row("maximum", maximum(norm1(x), 2 * norm_inf(x), np.array([1.0, 1, 0]) @ x + 1), 3,
-        [[2, 0, 0], [-3, 0, 0]], prox=False, conjugate=False, cls=Maximum),
-    Row("maximum, curved", maximum(norm2(x), squared_norm(x)), 3, [[1, 0, 0], [0.6, 0, 0.8]],
-        prox=False, conjugate=False),
-    Row("maximum with domains",
-        maximum(separable(negative_sqrt)(variable(1)), Linear([1.0])), 1, [[0.25], [4]],
-        prox=False, conjugate=False),
-    Row("two steep at once",
-        maximum(separable(negative_sqrt), 2 * separable(negative_sqrt)), 1,
-        prox=False, conjugate=False, inexact=lambda x: bool(x[0] <= 0)),
-    Row("maximum of indicators",
-        maximum(Indicator(interval_box([0.0, -1], [1, 1])), norm1), 2, prox=False,
-        conjugate=False),
-    Row("composition", compose(relu, norm1(x) - 1.0), 3, prox=False, conjugate=False,
-        cls=Composition),
+    Row(
+        "maximum",
+        maximum(norm1(x), 2 * norm_inf(x), np.array([1.0, 1, 0]) @ x + 1),
+        3,
+        [[2, 0, 0], [-3, 0, 0]],
+        prox=False,
+        conjugate=False,
+        cls=Maximum,
+    ),
+    Row(
+        "maximum, curved",
+        maximum(norm2(x), squared_norm(x)),
+        3,
+        [[1, 0, 0], [0.6, 0, 0.8]],
+        prox=False,
+        conjugate=False,
+    ),
+    Row(
+        "maximum with domains",
+        maximum(separable(negative_sqrt)(variable(1)), Linear([1.0])),
+        1,
+        [[0.25], [4]],
+        prox=False,
+        conjugate=False,
+    ),
+    Row(
+        "two steep at once",
+        maximum(separable(negative_sqrt), 2 * separable(negative_sqrt)),
+        1,
+        prox=False,
+        conjugate=False,
+        inexact=lambda x: bool(x[0] <= 0),
+    ),
+    Row(
+        "maximum of indicators",
+        maximum(Indicator(interval_box([0.0, -1], [1, 1])), norm1),
+        2,
+        prox=False,
+        conjugate=False,
+    ),
+    Row(
+        "composition",
+        compose(relu, norm1(x) - 1.0),
+        3,
+        prox=False,
+        conjugate=False,
+        cls=Composition,
+    ),
     Row("squared norm1", compose(sg.square, norm1), 3, prox=False, conjugate=False),
-    Row("three deep",
-        compose(norm_inf, compose(norm2, norm1(A @ x), norm_inf(x)), 2 * norm2(x)), 3,
-        prox=False, conjugate=False),
-    Row("composition with a sum",
-        compose(max_entry, norm1(x) + norm2(x), 2 * sum_largest(2)(x) + norm1(x), x[0] + 1),
-        3, prox=False, conjugate=False),
-    Row("norm of norms", compose(norm_inf, norm1(x), norm2(x)), 3, prox=False,
-        conjugate=False),
-    Row("group norm of norms",
-        compose(group_norm([0, 0, 1]), norm1(x), norm2(x[:2]), norm2(x[1:])), 3,
-        prox=False, conjugate=False),
-    Row("l1 of norms", compose(norm1, norm1(x), norm2(x)), 3, prox=False, conjugate=False,
-        twin=norm1(x) + norm2(x)),
-    Row("largest of norms", compose(sum_largest(2), norm1(x), norm2(x), x[0]), 3,
-        prox=False, conjugate=False),
-    Row("affine argument", compose(norm1, norm2(x), x[0] - x[1]), 3, prox=False,
-        conjugate=False, twin=norm2(x) + norm1(x[0:1] - x[1:2])),
+    Row(
+        "three deep",
+        compose(norm_inf, compose(norm2, norm1(A @ x), norm_inf(x)), 2 * norm2(x)),
+        3,
+        prox=False,
+        conjugate=False,
+    ),
+    Row(
+        "composition with a sum",
+        compose(
+            max_entry, norm1(x) + norm2(x), 2 * sum_largest(2)(x) + norm1(x), x[0] + 1
+        ),
+        3,
+        prox=False,
+        conjugate=False,
+    ),
+    Row(
+        "norm of norms",
+        compose(norm_inf, norm1(x), norm2(x)),
+        3,
+        prox=False,
+        conjugate=False,
+    ),
+    Row(
+        "group norm of norms",
+        compose(group_norm([0, 0, 1]), norm1(x), norm2(x[:2]), norm2(x[1:])),
+        3,
+        prox=False,
+        conjugate=False,
+    ),
+    Row(
+        "l1 of norms",
+        compose(norm1, norm1(x), norm2(x)),
+        3,
+        prox=False,
+        conjugate=False,
+        twin=norm1(x) + norm2(x),
+    ),
+    Row(
+        "largest of norms",
+        compose(sum_largest(2), norm1(x), norm2(x), x[0]),
+        3,
+        prox=False,
+        conjugate=False,
+    ),
+    Row(
+        "affine argument",
+        compose(norm1, norm2(x), x[0] - x[1]),
+        3,
+        prox=False,
+        conjugate=False,
+        twin=norm2(x) + norm1(x[0:1] - x[1:2]),
+    ),
     Row("exponential", compose(sg.exponential, norm1), 2, prox=False, conjugate=False),
-    Row("sublevel set of a square",
-        compose(interval_indicator(-inf, 0), squared_norm), 1, [[0.0]], prox=False,
-        conjugate=False, inexact=lambda x: bool(x[0] == 0), cvxpy=False),
-    Row("sublevel set of a norm",
-        compose(interval_indicator(-inf, 1), norm2), 2, [[0.6, 0.8]], prox=False,
-        conjugate=False),
-    Row("sublevel set of norm1",
-        compose(interval_indicator(-inf, 1), norm1), 2, [[0.5, -0.5]], prox=False,
-        conjugate=False, twin=Indicator(CrossPolytope(2))),
-    Row("stack", stack(norm1(variable(2)), separable(entropy, [1.0]), norm2(variable(1))), 4,
-        [[0, 0, 2, 0]], cls=Stacked),
+    Row(
+        "sublevel set of a square",
+        compose(interval_indicator(-inf, 0), squared_norm),
+        1,
+        [[0.0]],
+        prox=False,
+        conjugate=False,
+        inexact=lambda x: bool(x[0] == 0),
+        cvxpy=False,
+    ),
+    Row(
+        "sublevel set of a norm",
+        compose(interval_indicator(-inf, 1), norm2),
+        2,
+        [[0.6, 0.8]],
+        prox=False,
+        conjugate=False,
+    ),
+    Row(
+        "sublevel set of norm1",
+        compose(interval_indicator(-inf, 1), norm1),
+        2,
+        [[0.5, -0.5]],
+        prox=False,
+        conjugate=False,
+        twin=Indicator(CrossPolytope(2)),
+    ),
+    Row(
+        "stack",
+        stack(norm1(variable(2)), separable(entropy, [1.0]), norm2(variable(1))),
+        4,
+        [[0, 0, 2, 0]],
+        cls=Stacked,
+    ),
     Row("envelope of norm1", moreau_envelope(norm1, 0.5), 3),
-    Row("envelope of an indicator", moreau_envelope(Indicator(Ball([0.0, 0])), 2.0), 2,
-        cls=MoreauEnvelope),
+    Row(
+        "envelope of an indicator",
+        moreau_envelope(Indicator(Ball([0.0, 0])), 2.0),
+        2,
+        cls=MoreauEnvelope,
+    ),
     Row("envelope of entropy", moreau_envelope(separable(entropy), 1.0), 2),
 ]
 
@@ -266,10 +410,6 @@ disc = Ball([0.0, 1, 0], 2.0)
 cube = interval_box([-1, 0, 0.0], [1, 2, 0])
 tent = Hull([[0.0, 0, 1], [1, 0, 0], [0, 1, 0], [1, 0, 0]])
 flat = AffineSubspace([0.0, 0, 1], [[1.0, 1, 0]])
-
-
-def lazy(S: Any, *parts: Any) -> Any:
-    return S
 
 
 SETS = {
@@ -320,8 +460,12 @@ SETS = {
     "image of a cone": LinearImage(Matrix(P), cone),
     "sum of images": A.T @ Simplex(4) + P @ cube,
     "sum of an ellipsoid and a box": P @ disc + cube,
-    "hull of box and point": HullOfUnion((cube, sg.point([0.0, 0, 3])), np.ones(2, bool)),
-    "hull of ball and point": sg.hull_of_union(Ball(np.zeros(3)), sg.point([2.0, 0, 0])),
+    "hull of box and point": HullOfUnion(
+        (cube, sg.point([0.0, 0, 3])), np.ones(2, bool)
+    ),
+    "hull of ball and point": sg.hull_of_union(
+        Ball(np.zeros(3)), sg.point([2.0, 0, 0])
+    ),
     "hull of two balls": sg.hull_of_union(disc, Ball([0.0, 0, 4], 0.5)),
     "hull with a cone": sg.hull_of_union(tent, cone),
     "product": Product((Ball([0.0, 0]), CrossPolytope(1))),
@@ -341,5 +485,6 @@ SETS = {
     ),
 }
 
-# Domain is known through a function and has no support function: its own test.
-OTHER_SETS = (Domain,)
+# A Domain is known through a function and asked through it; a NormalCone is what the law
+# of normal cones finds of curved sums, hulls and images.
+OTHER_SETS = (Domain, NormalCone)

@@ -10,6 +10,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from subgrad.sets._least_squares import LeastSquares
 from subgrad.sets.nearest import (
     ProjectionError,
     nearest,
@@ -234,6 +235,19 @@ def test_the_hidden_gap():
     assert distance(hull(vertices, y), reference) <= TOL * size_around(vertices, y)
 
 
+@pytest.mark.parametrize("seed", [4, 76, 271, 561])
+def test_what_the_translation_rounds_off_counts(seed):
+    """The same with a point y whose differences to the vertices are no floats."""
+    rng = np.random.default_rng(seed)
+    d = 10.0 ** rng.uniform(-8.5, -7.3)
+    y = 0.4 * rng.standard_normal(2)
+    depth = 1.1e-16 * rng.integers(-2, 3)
+    vertices = np.array([[-1.0, 1.0], [1.0, 1.0], [-1 + d, 1 - depth]])
+    vertices = vertices + [y[0] + 1 - d / 2, y[1]]
+    error = distance(hull(vertices, y), exact_hull(vertices, y))
+    assert error <= TOL * size_around(vertices, y)
+
+
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_rays_against_rational_arithmetic(n, seed):
@@ -451,6 +465,21 @@ def test_sum_of_a_ball_and_a_polytope():
         assert np.linalg.norm(p - expected) <= 1.2e-7 * (size_around(vertices, y) + 1)
 
 
+def test_a_first_atom_close_to_y():
+    rng = np.random.default_rng(30)
+    vertices = rng.standard_normal((300, 30))
+    y = (vertices[0] + vertices[1]) / 2
+    for close in (1e-3, 1e-6, 1e-9, 1e-12):
+        first = y + close * rng.standard_normal(30)
+        points = np.vstack([vertices, first])
+        answers = [first]
+
+        def atom(d, answers=answers, points=points):
+            return answers.pop() if answers else points[(points @ d).argmax()], None
+
+        assert np.linalg.norm(nearest(atom, y) - y) <= 20 * TOL
+
+
 def test_scale_hint_loosens_the_tolerance():
     calls = []
 
@@ -548,6 +577,20 @@ def test_an_oracle_that_contradicts_itself_raises():
         hull(np.array([[np.nan, 1.0], [0.0, 1.0]]), np.zeros(2))
     with pytest.raises(ValueError, match="atom or vertices"):
         nearest(None, np.ones(3))
+
+
+def test_an_unfinished_run_raises(monkeypatch):
+    solve = LeastSquares.solve
+    monkeypatch.setattr(LeastSquares, "solve", lambda self, limit: solve(self, 2))
+    rng = np.random.default_rng(0)
+    vertices, y = rng.standard_normal((60, 12)) + 1, np.zeros(12)
+    with pytest.raises(ProjectionError, match="gap"):
+        hull(vertices, y)
+    far = 5 * vertices[:20].sum(0)
+    with pytest.raises(ProjectionError, match="gap"):
+        nearest_box_image(vertices[:20].T, np.full(20, -1.0), np.ones(20), far)
+    with pytest.raises(ProjectionError, match="gap"):
+        nearest_cone(rng.standard_normal((20, 12)), np.ones(12))
 
 
 def test_unprovable_infinite_box_raises():

@@ -9,6 +9,7 @@ import pytest
 from table import OTHER_SETS, SETS
 
 import subgrad as sg
+from subgrad.sets.cone import NormalCone
 
 sets = pytest.mark.parametrize("S", SETS.values(), ids=SETS)
 alive = pytest.mark.parametrize(
@@ -119,7 +120,9 @@ def test_box_and_interval(S):
         i = S.interval(d)
         close(i.upper, S.support(d))
         close(i.lower, -S.support(-d))
-    assert S.is_bounded == bool(np.isfinite(b.lower).all() and np.isfinite(b.upper).all())
+    assert S.is_bounded == bool(
+        np.isfinite(b.lower).all() and np.isfinite(b.upper).all()
+    )
     assert S.is_singleton == bool(np.all(b.upper - b.lower == 0))
 
 
@@ -186,12 +189,17 @@ def test_normal_cone(S):
         N = S.normal_cone(x)
         assert N.nonempty
         assert N.contains(y - x, 1e-5)
+        if S.is_bounded and S.support(y - x) + S.support(x - y) > 1e-3:
+            assert not N.contains(x - y, 1e-5)
+        if isinstance(N, NormalCone):
+            continue  # membership is all that is promised of those
         for g in N.project(r.standard_normal((3, S.dim))):
             for s in some:
                 assert g @ (s - x) <= 1e-5 * (1 + np.linalg.norm(s))
         for s in some:  # directions into the set are where the support is zero
             if S.polyhedral:
-                assert N.support(s - x) <= 1e-6
+                v = s - x
+                assert N.support(np.where(np.abs(v) < 1e-9, 0.0, v)) <= 1e-6
     outside = S.support_point(d) + d if (d := _bounded(S)) is not None else None
     if outside is not None:
         assert not S.normal_cone(outside).nonempty

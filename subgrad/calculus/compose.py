@@ -61,7 +61,8 @@ class WeightedSum(Set):
 
     def _combine(self, w: Array, d: Array) -> Array:
         points = [
-            np.where(p.nonempty[..., None], p._support_point(d), 0.0) for p in self.parts
+            np.where(p.nonempty[..., None], p._support_point(d), 0.0)
+            for p in self.parts
         ]
         return sum(w[..., i, None] * s for i, s in enumerate(points))
 
@@ -106,9 +107,12 @@ class WeightedSum(Set):
         p = self.parts[0].lower
         pp = np.vecdot(p, p)
         a = np.vecdot(p, y) / np.where(pp > 0, pp, 1.0)
-        return np.clip(a, self.weights.lower[..., 0], self.weights.upper[..., 0])[
-            ..., None
-        ] * p
+        return (
+            np.clip(a, self.weights.lower[..., 0], self.weights.upper[..., 0])[
+                ..., None
+            ]
+            * p
+        )
 
     def _cvxpy(self, z: Any, scale: Any) -> list[Any]:
         import cvxpy as cp

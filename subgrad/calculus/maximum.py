@@ -78,6 +78,15 @@ class HullOfUnion(Set):
         faces = [p.exposed_face(d, rest[..., i]) for i, p in enumerate(self.parts)]
         return union(faces, on).restrict(np.isfinite(top))
 
+    def _corners(self) -> tuple[Array, Array] | None:
+        counted = zip(self.parts, self._counted(), strict=True)
+        each = [p._corners() for p, on in counted if on]
+        if any(c is None for c in each):
+            return None
+        return np.concatenate([c[0] for c in each]), np.concatenate(
+            [c[1] for c in each]
+        )
+
     def _box(self) -> Interval:
         low, up = [], []
         for i, p in enumerate(self.parts):

@@ -17,7 +17,7 @@ from subgrad._check import Array
 from subgrad.affine import AffineMap, Diagonal, Operator, chain, identity
 from subgrad.calculus.scale import ScaledSet, scaled_set
 from subgrad.calculus.sum import MinkowskiSum, mark
-from subgrad.core import Function, Mask, Set, norm
+from subgrad.core import Function, Mask, Set, _nearest, norm
 from subgrad.sets.ball import Ball
 from subgrad.sets.box import Box
 
@@ -55,6 +55,12 @@ class LinearImage(Set):
 
     def _project(self, y: Array) -> Array:
         return self._each(y, project_terms)
+
+    def _corners(self) -> tuple[Array, Array] | None:
+        corners = self.base._corners()
+        if corners is None:
+            return None
+        return self.op.forward(corners[0]), self.op.forward(corners[1])
 
     def _recession(self) -> Set:
         return image(self.op, self.base.recession_cone())
@@ -123,16 +129,12 @@ def project_terms(S: Set, y: Array) -> Array:
 
 
 def _project_rest(rest: list[tuple[Operator, Set]], y: Array) -> Array:
-    from subgrad.sets.nearest import nearest, nearest_box_image
-    from subgrad.sets.wolfe import nearest_by_support
+    from subgrad.sets.nearest import nearest_box_image
 
     if not rest:
         return np.zeros_like(y)
     if len(rest) == 1 and (a := rest[0][0].scalar):
         return a * rest[0][1]._project(y / a)
-    points = _vertices(rest)
-    if points is not None:
-        return nearest(None, y, vertices=points)
     frames = [leaf._frame() for _, leaf in rest]
     if all(f is not None for f in frames):
         ops = [op for op, _ in rest]
@@ -140,19 +142,7 @@ def _project_rest(rest: list[tuple[Operator, Set]], y: Array) -> Array:
         G = [op.forward(f[1].T).T for op, f in zip(ops, frames, strict=True)]
         low, up = (np.concatenate([f[i] for f in frames]) for i in (2, 3))
         return centre + nearest_box_image(np.concatenate(G, 1), low, up, y - centre)
-    S = MinkowskiSum(tuple(image(op, leaf) for op, leaf in rest))
-    return nearest_by_support(S._atom, y)
-
-
-def _vertices(rest: list[tuple[Operator, Set]], most: int = 4000) -> Array | None:
-    """Points whose hull is the sum, if they are few: they give the sharpest proof."""
-    total = np.zeros((1, rest[0][0].rows))
-    for op, leaf in rest:
-        points = leaf._vertices()
-        if points is None or len(points) * len(total) > most:
-            return None
-        total = (total[:, None] + op.forward(points)).reshape(-1, op.rows)
-    return total
+    return _nearest(MinkowskiSum(tuple(image(op, leaf) for op, leaf in rest)), y)
 
 
 class Precomposed(Function):
@@ -217,7 +207,9 @@ class Precomposed(Function):
         r"""With A Aᵀ = c I: x + Aᵀ(prox_{c t f}(z) - z) / c, z = A x + b."""
         c = self.op.tight
         if not c:
-            raise NotImplementedError("f(A x + b).prox: only if A Aᵀ is a multiple of I")
+            raise NotImplementedError(
+                "f(A x + b).prox: only if A Aᵀ is a multiple of I"
+            )
         z = self.map._forward(x)
         return x + self.op.adjoint(self.f._prox(z, c * t) - z) / c
 

@@ -49,8 +49,11 @@ class ScaledSet(Set):
         a = self.factor[..., None]
         return a * self.base._project(y / a)
 
-    def _contains(self, z: Array, tol: float) -> Array:
-        return Set._contains(self, z, tol)
+    def _corners(self) -> tuple[Array, Array] | None:
+        corners = self.base._corners()
+        if corners is None:
+            return None
+        return self.factor * corners[0], self.factor * corners[1]
 
     def _interior(self, z: Array) -> Array:
         return self.base._interior(z / self.factor[..., None])
@@ -194,6 +197,7 @@ class Scaled(Function):
     def conjugate(self) -> Function:
         r"""(a f)*(g) = a f*(g / a)."""
         from subgrad.affine import multiple
+
         if np.any(self.a == 0):
             from subgrad.functions.support import Support
 

@@ -21,7 +21,9 @@ from subgrad.sets.box import Box
 
 def _join(pieces: list[Array]) -> Array:
     lead = np.broadcast_shapes(*(p.shape[:-1] for p in pieces))
-    return np.concatenate([np.broadcast_to(p, (*lead, p.shape[-1])) for p in pieces], -1)
+    return np.concatenate(
+        [np.broadcast_to(p, (*lead, p.shape[-1])) for p in pieces], -1
+    )
 
 
 class Product(Set):
@@ -39,7 +41,9 @@ class Product(Set):
         return np.split(d, self.cuts[:-1], axis=-1)
 
     def _map(self, fun: Callable[[Set, Array], Array], d: Array) -> Array:
-        return _join([fun(p, b) for p, b in zip(self.parts, self._blocks(d), strict=True)])
+        return _join(
+            [fun(p, b) for p, b in zip(self.parts, self._blocks(d), strict=True)]
+        )
 
     def _stack(self, fun: Callable[[Set, Array], Any], d: Array) -> Array:
         each = [fun(p, b) for p, b in zip(self.parts, self._blocks(d), strict=True)]
@@ -90,6 +94,20 @@ class Product(Set):
             k += cols
         c, low, up = (np.concatenate([f[i] for f in frames]) for i in (0, 2, 3))
         return c, G, low, up
+
+    def _corners(self) -> tuple[Array, Array] | None:
+        # A product is the sum of its factors, each in its own coordinates.
+        total, rays = np.zeros((1, self.dim)), np.zeros((0, self.dim))
+        for p, end in zip(self.parts, self.cuts, strict=True):
+            corners = p._corners()
+            if corners is None or len(corners[0]) * len(total) > 4000:
+                return None
+            points, more = (
+                np.pad(c, ((0, 0), (end - p.dim, self.dim - end))) for c in corners
+            )
+            total = (total[:, None] + points).reshape(-1, self.dim)
+            rays = np.concatenate([rays, more])
+        return total, rays
 
     def _interior(self, z: Array) -> Array:
         return self._stack(lambda p, b: p._interior(b), z).all(-1)

@@ -56,6 +56,17 @@ class MinkowskiSum(Set):
 
         return self._each(y, project_terms)
 
+    def _corners(self) -> tuple[Array, Array] | None:
+        total, rays = np.zeros((1, self.dim)), np.zeros((0, self.dim))
+        for p in self.parts:
+            corners = p._corners()
+            # Beyond a few thousand sums, support points are the better description.
+            if corners is None or len(corners[0]) * len(total) > 4000:
+                return None
+            total = (total[:, None] + corners[0]).reshape(-1, self.dim)
+            rays = np.concatenate([rays, corners[1]])
+        return total, rays
+
     def _box(self) -> Interval:
         boxes = [p.box() for p in self.parts]
         return sum(boxes[1:], boxes[0])
@@ -207,7 +218,9 @@ class Sum(Function):
 
         f, q, c, offset = split_quadratic(self)
         if f is None:
-            raise NotImplementedError("Sum.conjugate: only f + linear + multiple of |x|^2")
+            raise NotImplementedError(
+                "Sum.conjugate: only f + linear + multiple of |x|^2"
+            )
         fc = f.conjugate()
         if np.any(q):
             fc = moreau_envelope(fc, q)

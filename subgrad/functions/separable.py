@@ -45,7 +45,9 @@ class Separable(Function):
     def infimum(self) -> float:  # type: ignore[override]
         low = self.phi.infimum
         if self.weights is not None:
-            return float(np.min(self.weights.sum(-1) * low)) if np.isfinite(low) else low
+            return (
+                float(np.min(self.weights.sum(-1) * low)) if np.isfinite(low) else low
+            )
         return low if low >= 0 else -np.inf
 
     def _times(self, v: Array) -> Array:

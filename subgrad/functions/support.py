@@ -64,7 +64,9 @@ class Support(Function):
             return super()._normal(x)
         inside = np.isfinite(self._value(x))
         at = np.where(inside[..., None], x, 0.0)
-        return self._body(x.shape[-1]).recession_cone().exposed_face(at).restrict(inside)
+        return (
+            self._body(x.shape[-1]).recession_cone().exposed_face(at).restrict(inside)
+        )
 
     def _interior(self, x: Array) -> Array:
         """The barrier cone has x inside where only 0 is a recession direction of a face."""

@@ -21,6 +21,7 @@ Pair = tuple[Array, Array]  # high + low
 
 EPS = float(np.finfo(np.float64).eps)
 CLOSE = 1e-12  # a residual that needs no further work
+SHORT = 30  # columns priced between two looks at all of them
 DEPENDENT = 1e-10  # a column this near to the span of the free ones is not freed
 
 
@@ -74,7 +75,7 @@ class LeastSquares:
         self.q: Array = np.eye(t.size)
         self.r: Array = np.zeros((t.size, 0))
         self.fixed: Pair = (x @ atoms - t, np.zeros_like(t))
-        self.rho = self.fixed
+        self.rho: Pair = self.fixed
 
     def append(self, column: Array) -> None:
         """One more column, standing at 0, with the bounds 0 and infinity."""
@@ -100,9 +101,9 @@ class LeastSquares:
         low += self.low[columns] @ v[0] + self.atoms[columns] @ v[1]
         return high + low
 
-    def gradient(self) -> Array:
+    def gradient(self, rows: Any = slice(None)) -> Array:
         """<a_j, rho>; in the fine mode accurate wherever its sign is in doubt."""
-        g = self.atoms @ self.rho[0]
+        g = self.atoms[rows] @ self.rho[0]
         if self.fine:
             doubt = np.flatnonzero(np.abs(g) <= 1e-11)
             g[doubt] = self._products(doubt, self.rho)
@@ -118,6 +119,7 @@ class LeastSquares:
             high, low = _dot(self.atoms[used].T, x[used])
             high, error = _two_sum(high, -self.t)
             self.fixed = _two_sum(high, low + error + x[used] @ self.low[used])
+        self.rho = self._residual(self.x[self.free], self.x_low[self.free])
 
     def _shift(self, x: float, j: int) -> None:
         """Add x a_j to `fixed`."""
@@ -160,7 +162,7 @@ class LeastSquares:
 
         free, k = self.free, len(self.free)
         triangle, x, x_low = self.r[:k], self.x[free], self.x_low[free]
-        true = self._residual(x, x_low)
+        true = self.rho
         if not self.fine:
             return x - dtrtrs(triangle, self.q[:, :k].T @ true[0])[0], x_low
         # The unknowns are x and s = t - M x; the corrections are small, so double
@@ -198,6 +200,7 @@ class LeastSquares:
             moved = np.clip(x + step * (end - x), lower, upper)
             hit = out & ((ratio <= step) | (moved == bound))
             self.x[free], self.x_low[free] = np.where(hit, bound, moved), 0.0
+            self.rho = self._residual(self.x[free], self.x_low[free])
             for position in np.flatnonzero(hit)[::-1]:
                 self._leave(int(position))
             new = None
@@ -233,33 +236,46 @@ class LeastSquares:
             self._leave(int(position))
         if not hit[-1]:
             self.enter(j)
+        self.rho = self._residual(self.x[self.free], self.x_low[self.free])
         self._descend()
         return step > 0
 
     def solve(self, limit: int) -> Array:
-        """Add the steepest column until there is none; returns the last gradient."""
+        """Free the steepest column until there is none; returns the last gradient."""
+        everything = np.arange(len(self.x))
+        short = everything[:0]  # the steepest columns of the last look at everything
         blocked: list[int] = []
-        best, since = np.inf, 0
+        best, since, cut = np.inf, 0, 0.0
         while True:
-            g, value = self.gradient(), float(self.rho[0] @ self.rho[0])
-            since = since + 1 if value >= best * (1 - 4 * EPS) else 0
-            best = min(best, value)
-            price = np.where(g < 0, self.x < self.upper, self.x > self.lower) * np.abs(
-                g
-            )
-            price[self.free + blocked] = 0.0
-            j, floor = int(price.argmax()), 1e-25 if self.fine else 8 * EPS
-            stalled = since > 10 * self.t.size + 100 or limit <= 0
-            if value <= CLOSE**2 or stalled or not price[j] > floor:
-                return g
+            rows = short if short.size else everything
+            g, x = self.gradient(rows if short.size else slice(None)), self.x[rows]
+            price = np.where(g < 0, x < self.upper[rows], x > self.lower[rows]) * abs(g)
+            barred = np.zeros(everything.size, dtype=bool)
+            barred[self.free + blocked] = True
+            price[barred[rows]] = 0.0
+            i = int(price.argmax())
+            if short.size and (price[i] <= cut or limit <= 0):
+                short = short[:0]
+                continue
+            if not short.size:
+                value = float(self.rho[0] @ self.rho[0])
+                since = since + 1 if value >= best * (1 - 4 * EPS) else 0
+                best, floor = min(best, value), 1e-25 if self.fine else 8 * EPS
+                stalled = since > 10 * self.t.size + 100 or limit <= 0
+                if value <= CLOSE**2 or stalled or not price[i] > floor:
+                    return g
+                if not self.fine:
+                    cut = max(0.3 * price[i], floor)
+                    short = np.argsort(-price)[:SHORT]
+            j, slope = int(rows[i]), g[i]
             limit -= 1
             if not self.enter(j):
                 blocked.append(j)
-                if self.fine and self._exchange(j, g[j]):
+                if self.fine and self._exchange(j, slope):
                     blocked.clear()
                 continue
             new = self._minimiser()
-            if (new[0][-1] - self.x[j]) * g[j] >= 0:  # rounding: it would not descend
+            if (new[0][-1] - self.x[j]) * slope >= 0:  # rounding: it would not descend
                 self._leave(len(self.free) - 1)
                 blocked.append(j)
                 continue
@@ -272,7 +288,8 @@ class LeastSquares:
 
         x, r = self.x, self.rho[0]
         g = self.atoms @ r
-        best, step = np.inf, (g @ g) / max(np.square(g @ self.atoms).sum(), 1e-300)
+        best: Any = np.inf
+        step = (g @ g) / max(np.square(g @ self.atoms).sum(), 1e-300)
         for i in range(steps):
             if r @ r < best:
                 best, self.x = r @ r, x

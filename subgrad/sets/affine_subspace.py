@@ -27,7 +27,9 @@ class AffineSubspace(Set):
         p = vector("point", point, None)
         D = real("directions", directions)
         if D.ndim < 2 or D.shape[-1] != p.shape[-1]:
-            raise ValueError(f"directions must be (..., k, {p.shape[-1]}), got {D.shape}")
+            raise ValueError(
+                f"directions must be (..., k, {p.shape[-1]}), got {D.shape}"
+            )
         # Right singular vectors above rounding; zero rows keep the shape over a batch.
         _, s, V = np.linalg.svd(D, full_matrices=False)
         top = s.max(-1, keepdims=True, initial=0.0)
@@ -44,7 +46,9 @@ class AffineSubspace(Set):
         """{s : C s = e}; ValueError if the equations contradict each other."""
         C, e = real("C", C), real("e", e)
         if C.ndim != 2 or e.shape != C.shape[:1]:
-            raise ValueError(f"C must be (k, n) and e (k,), got {C.shape} and {e.shape}")
+            raise ValueError(
+                f"C must be (k, n) and e (k,), got {C.shape} and {e.shape}"
+            )
         p, *_ = np.linalg.lstsq(C, e, rcond=None)
         if norm(C @ p - e) > 1e-9 * (1 + norm(e)):
             raise ValueError("the equations C s = e have no solution")
@@ -77,6 +81,10 @@ class AffineSubspace(Set):
     def _frame(self) -> tuple[Array, Array, Array, Array]:
         free = np.full(len(self.basis), np.inf)
         return self.point, self.basis.T, -free, free
+
+    def _corners(self) -> tuple[Array, Array]:
+        basis = self.basis[norm(self.basis) > 0]
+        return self.point[None], np.concatenate([basis, -basis])
 
     def _interior(self, z: Array) -> Array:
         return self._contains(z, 1e-9)

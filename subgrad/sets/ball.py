@@ -192,7 +192,9 @@ class GroupBall(Set):
     def _part(self, low: Mask, high: Mask) -> GroupBall:
         r = self.groups.spread(self.radius)
         if np.any((low | high) & (r > 0) & (self.center != 0)):
-            raise NotImplementedError("the part of a ball in an orthant, off its centre")
+            raise NotImplementedError(
+                "the part of a ball in an orthant, off its centre"
+            )
         out = (low & (self.center < 0)) | (high & (self.center > 0))
         radius = np.where(np.any(out, -1)[..., None], -1.0, self.radius)
         low_, up = np.where(low, 0.0, self._low), np.where(high, 0.0, self._up)
@@ -222,7 +224,9 @@ class GroupBall(Set):
 
         if not self.is_round:
             return super()._support_cvxpy(x)
-        where = [np.flatnonzero(self.groups.labels == g) for g in range(len(self.radius))]
+        where = [
+            np.flatnonzero(self.groups.labels == g) for g in range(len(self.radius))
+        ]
         norms = [r * cp.norm2(x[i]) for r, i in zip(self.radius, where, strict=True)]
         return self.center @ x + sum(norms)
 

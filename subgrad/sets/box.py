@@ -100,14 +100,24 @@ class Box(Set):
     def _frame(self) -> tuple[Array, Array, Array, Array]:
         return np.zeros(self.dim), np.eye(self.dim), self.lower, self.upper
 
-    def _vertices(self) -> Array | None:
+    def _corners(self) -> tuple[Array, Array] | None:
         free = np.flatnonzero(self.lower < self.upper)
-        if len(free) > 10 or not self._finite:
+        if len(free) > 10:
             return None
-        ends = np.indices((2,) * len(free)).reshape(len(free), -1).T
-        points = np.repeat(self.lower[None], len(ends), axis=0)
-        points[:, free] = np.where(ends, self.upper[free], self.lower[free])
-        return points
+        at = np.repeat(np.clip(0.0, self.lower, self.upper)[None], 1, axis=0)
+        rays = [np.zeros((0, self.dim))]
+        for i in free:
+            ends = [e for e in (self.lower[i], self.upper[i]) if np.isfinite(e)]
+            rays += [s * np.eye(self.dim)[[i]] for s in self._open(i)]
+            at = np.repeat(at, max(len(ends), 1), axis=0)
+            at[:, i] = np.tile(ends or [0.0], len(at) // max(len(ends), 1))
+        return at, np.concatenate(rays)
+
+    def _open(self, i: int) -> list[float]:
+        """The signs in which coordinate i has no bound."""
+        return [
+            s for s, e in ((-1.0, self.lower[i]), (1.0, self.upper[i])) if np.isinf(e)
+        ]
 
     def _interior(self, z: Array) -> Array:
         fixed = self.lower == self.upper

@@ -60,13 +60,14 @@ class Cone(Set):
     def _project(self, y: Array) -> Array:
         from subgrad.sets.nearest import nearest_cone
 
-        return self._each(
-            y, lambda one, v: nearest_cone(one.generators[one.active], v)
-        )
+        return self._each(y, lambda one, v: nearest_cone(one.generators[one.active], v))
 
     def _frame(self) -> tuple[Array, Array, Array, Array]:
         G = self.generators[self.active].T
         return np.zeros(self.dim), G, np.zeros(G.shape[1]), np.full(G.shape[1], np.inf)
+
+    def _corners(self) -> tuple[Array, Array]:
+        return np.zeros((1, self.dim)), self.generators[self.active]
 
     def _normal_cone(self, x: Array, eps: Array) -> Set:
         lead = np.broadcast_shapes(self.batch, x.shape[:-1])
@@ -145,3 +146,33 @@ class Polar(Set):
             G = self.cone.generators[self.cone.active]
             return [G @ z <= 0] if len(G) else []
         return [self.cone._support_cvxpy(z) <= 0]
+
+
+class NormalCone(Polar):
+    r"""The normal cone at 0 of a set D that contains 0: the polar of the cone over D.
+
+    .. math:: N = \{g : h_D(g) \le 0\}
+
+    Membership is that inequality. Where D is curved at 0 the projection, through support
+    points, may end in a ProjectionError.
+    """
+
+    _parts: ClassVar = ("cone", "at")
+
+    def __init__(self, cone: Set, at: Set) -> None:
+        super().__init__(cone)
+        self.at = at
+
+    def _contains(self, z: Array, tol: float) -> Array:
+        inside = self.at.support(z) <= tol * (1 + norm(z))
+        if np.all(inside) or not self.polyhedral:
+            return inside
+        # Rounding may turn z out of the barrier cone of an unbounded set.
+        return inside | super()._contains(z, tol)
+
+    def _normal_cone(self, x: Array, eps: Array) -> Set:
+        from subgrad.calculus.compose import weighted_sum
+
+        # The face is that of D, to the tolerance of membership.
+        face = self.at.exposed_face(x, 1e-9 * (1 + norm(x)))
+        return weighted_sum(self.cone.weights, [face])

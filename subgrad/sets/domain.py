@@ -32,7 +32,9 @@ class Domain(Set):
         return y
 
     def _support(self, d: Array) -> Array:
-        raise NotImplementedError("Domain.support: solve it with cvxpy over to_cvxpy(z)")
+        raise NotImplementedError(
+            "Domain.support: solve it with cvxpy over to_cvxpy(z)"
+        )
 
     def _contains(self, z: Array, tol: float) -> Array:
         return ~np.isposinf(self.f._value(z))

@@ -40,7 +40,9 @@ class HalfSpace(Set):
     def _alive(self) -> Any:
         flat = norm(self.a) == 0
         fits = (self.lower <= 0) & (self.upper >= 0)
-        some = (self.lower <= self.upper) & (self.upper > -np.inf) & (self.lower < np.inf)
+        some = (
+            (self.lower <= self.upper) & (self.upper > -np.inf) & (self.lower < np.inf)
+        )
         return np.where(flat, fits, some)
 
     def _multiple(self, d: Array) -> tuple[Array, Array]:
@@ -82,7 +84,9 @@ class HalfSpace(Set):
             low = np.where(along & (lam > 0), np.maximum(self.lower, low - room), low)
             up = np.where(along & (lam < 0), np.minimum(self.upper, up + room), up)
         lost = ~along | (low == np.inf) | (up == -np.inf)
-        return self._like(self.a, np.where(lost, -np.inf, up), np.where(lost, np.inf, low))
+        return self._like(
+            self.a, np.where(lost, -np.inf, up), np.where(lost, np.inf, low)
+        )
 
     def _project(self, y: Array) -> Array:
         aa = np.vecdot(self.a, self.a)
@@ -109,7 +113,9 @@ class HalfSpace(Set):
         from subgrad.sets.cone import Cone
 
         v, tol = np.vecdot(self.a, x), 1e-12 * norm(self.a) * (1 + norm(x))
-        on = np.stack(np.broadcast_arrays(v >= self.upper - tol, v <= self.lower + tol), -1)
+        on = np.stack(
+            np.broadcast_arrays(v >= self.upper - tol, v <= self.lower + tol), -1
+        )
         return Cone._raw(np.stack([self.a, -self.a], axis=-2), on)
 
     def _recession(self) -> HalfSpace:

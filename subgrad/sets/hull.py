@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from subgrad._check import Array, positive, real
 from subgrad.core import Mask, Set, norm
 from subgrad.interval import Interval
+
+if TYPE_CHECKING:
+    from subgrad.sets.cone import Cone
 
 
 class Hull(Set):
@@ -62,10 +65,12 @@ class Hull(Set):
     def _project(self, y: Array) -> Array:
         from subgrad.sets.nearest import nearest
 
-        return self._each(y, lambda one, v: nearest(None, v, vertices=one._vertices()))
+        return self._each(
+            y, lambda one, v: nearest(None, v, vertices=one._corners()[0])
+        )
 
-    def _vertices(self) -> Array:
-        return self.points[self.active]
+    def _corners(self) -> tuple[Array, Array]:
+        return self.points[self.active], np.zeros((0, self.dim))
 
     def _box(self) -> Interval:
         on = self.active[..., None]
@@ -73,13 +78,10 @@ class Hull(Set):
         return Interval._raw(low, np.where(on, self.points, -np.inf).max(-2))
 
     def _normal_cone(self, x: Array, eps: Array) -> Set:
-        from subgrad.sets.cone import Cone, Polar
+        from subgrad.sets.cone import Polar
 
-        away = self.points - x[..., None, :]
-        size = norm(away)
-        # The difference of a vertex from itself is rounding, not a direction.
-        far = size > 1e-14 * (norm(x)[..., None] + norm(self.points))
-        return Polar(Cone._raw(away, self.active & far))
+        rays = np.zeros((0, self.dim))
+        return Polar(cone_over(self.points, rays, x, self.active))
 
     def _part(self, low: Mask, high: Mask) -> Hull:
         p = self.points
@@ -102,6 +104,19 @@ class Hull(Set):
         import cvxpy as cp
 
         return cp.max(self.points[self.active] @ x)
+
+
+def cone_over(points: Array, rays: Array, x: Array, active: Any = True) -> Cone:
+    """The cone of all p - x, p one of the active points, and of the rays."""
+    from subgrad.sets.cone import Cone
+
+    away = points - x[..., None, :]
+    # The difference of a vertex from itself is rounding, not a direction.
+    far = norm(away) > 1e-14 * (norm(x)[..., None] + norm(points))
+    lead = away.shape[:-2]
+    rays = np.broadcast_to(rays, (*lead, *rays.shape))
+    on = np.concatenate([far & active, np.ones(rays.shape[:-1], bool)], -1)
+    return Cone._raw(np.concatenate([away, rays], -2), on)
 
 
 class CrossPolytope(Set):
@@ -148,7 +163,9 @@ class CrossPolytope(Set):
         chosen = np.take_along_axis(np.broadcast_to(d, v.shape), i, -1)
         up = np.take_along_axis(np.broadcast_to(self.plus, v.shape), i, -1)
         down = np.take_along_axis(np.broadcast_to(self.minus, v.shape), i, -1)
-        size = np.where(up & (~down | (chosen >= 0)), 1.0, -1.0) * self.radius[..., None]
+        size = (
+            np.where(up & (~down | (chosen >= 0)), 1.0, -1.0) * self.radius[..., None]
+        )
         at_zero = np.asarray(self.zero)[..., None] & (v.max(-1, keepdims=True) <= 0)
         s = np.zeros(np.broadcast_shapes(v.shape, size.shape))
         np.put_along_axis(s, i, np.where(at_zero, 0.0, size), -1)
@@ -157,7 +174,9 @@ class CrossPolytope(Set):
     def _face(self, d: Array, eps: Array) -> CrossPolytope:
         level = self._top(self._heights(d)) - eps / self.radius
         plus = self.plus & (d >= level[..., None])
-        return self._like(plus, self.minus & (-d >= level[..., None]), self.zero & (level <= 0))
+        return self._like(
+            plus, self.minus & (-d >= level[..., None]), self.zero & (level <= 0)
+        )
 
     def _project(self, y: Array) -> Array:
         """Soft threshold towards the allowed signs, down to the radius.
@@ -193,10 +212,11 @@ class CrossPolytope(Set):
         low = np.where(self.minus, -r, np.where(alone & self.plus, r, 0.0))
         return Interval._raw(low, up)
 
-    def _vertices(self) -> Array:
+    def _corners(self) -> tuple[Array, Array]:
         eye = self.radius * np.eye(self.dim)
         zero = np.zeros((int(np.any(self.zero)), self.dim))
-        return np.concatenate([eye[self.plus], -eye[self.minus], zero])
+        points = np.concatenate([eye[self.plus], -eye[self.minus], zero])
+        return points, np.zeros((0, self.dim))
 
     def _normal_cone(self, x: Array, eps: Array) -> Set:
         eye, n = np.eye(self.dim), self.dim
@@ -226,4 +246,3 @@ class CrossPolytope(Set):
         loose = bool(np.any(self.plus & self.minus) | self.zero)
         bound = scale * float(self.radius)
         return [*sides, total <= bound if loose else total == bound]
-

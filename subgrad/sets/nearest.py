@@ -232,7 +232,7 @@ def nearest_box_image(A: Array, lower: Array, upper: Array, y: Array) -> Array:
     gap = (np.abs(g) * np.where(g == 0, 0.0, room)).sum()
     if np.linalg.norm(rho) <= tol or gap <= tol**2:
         return y + scale * rho
-    for level in (1e-20, 1e-14):
+    for level in (1e-20, 1e-14, 1e-12):
         tied = np.abs(g) <= level
         sigma = np.linalg.svd(atoms[tied], compute_uv=False)
         sigma = sigma[sigma > max(atoms.shape) * EPS * sigma.max(initial=0.0)]

@@ -23,7 +23,9 @@ class CappedSimplex(Set):
     _arrays: ClassVar = Set._arrays | {"lower": 1, "upper": 1, "total": 0}
     polyhedral = True
 
-    def __init__(self, lower: Any, upper: Any, total: Any, n: int | None = None) -> None:
+    def __init__(
+        self, lower: Any, upper: Any, total: Any, n: int | None = None
+    ) -> None:
         lower, upper = real("lower", lower), real("upper", upper)
         if n is None:
             n = np.broadcast_shapes(np.atleast_1d(lower).shape, np.shape(upper))[-1]
@@ -134,13 +136,14 @@ class CappedSimplex(Set):
         )
         return np.where(free, np.clip(p + off, lower, upper), p)
 
-    def _vertices(self) -> Array | None:
+    def _corners(self) -> tuple[Array, Array] | None:
         # Only where one coordinate takes all the slack.
         free = self.upper > self.lower
         slack = self._slack()
         if np.any(self.upper[free] - self.lower[free] < slack):
             return None
-        return self.lower + slack * np.eye(self.dim)[free] if free.any() else self.lower[None]
+        points = self.lower + slack * np.eye(self.dim)[free]
+        return points if free.any() else self.lower[None], np.zeros((0, self.dim))
 
     def _interior(self, z: Array) -> Array:
         open_ = (self.lower < z) & (z < self.upper)

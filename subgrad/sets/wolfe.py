@@ -54,7 +54,8 @@ def nearest_by_support(
             if np.linalg.norm(p - q) <= TOL * span:
                 return y + q
             known = any(np.array_equal(a, q) for a in atoms)
-            if (known or stalled > 5) and gap <= 128 * EPS * size * span:
+            level = gap <= 128 * EPS * size * span or size <= 50 * TOL * span
+            if (known or stalled > 5) and level:
                 return y + p
         if stalled > 20:
             break

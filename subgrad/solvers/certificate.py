@@ -162,6 +162,8 @@ class SubgradientCertificate:
 
     def verify(self, f: Function) -> bool:
         """Whether g belongs to f.subdifferential(x, eps) and gives the bound."""
+        if np.any(np.less(self.eps, 0)) or np.any(np.less(self.radius, 0)):
+            return False
         bound, _ = subgradient_bound(f, self.x, self.eps, self.g, self.radius)
         return bool(np.all(bound >= self.lower_bound))
 

@@ -274,10 +274,6 @@ def _result(
             better = value < fun
             fun = np.where(better, value, fun)
             x = np.where(better[..., None], lowest, x)
-        elif (status == "interrupted").any():
-            # The storing of a cut may have been cut in half.
-            sound = certificate.verify(problem.function)
-            certificate = certificate if sound else None
     elif proved.any() and not broken and problem.optimum is None:
         certificate = single_cut(problem.function, problem.constraint, x)
     lower = np.full(fun.shape, -np.inf)

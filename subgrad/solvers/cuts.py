@@ -56,18 +56,21 @@ class Cuts:
         slot = np.where(same.any(0), same.argmax(0), slot)
         which = np.flatnonzero(running.reshape(size))
         slot = slot[which]
+        # An interruption in the middle leaves a slot without value, which is skipped.
+        self.values[slot, which] = np.inf
         self.points[slot, which] = x[which]
         self.slopes[slot, which] = g[which]
-        self.values[slot, which] = value[which]
         self.heights[slot, which] = height[which]
         self.marks[slot, which] = mark[which]
         self.stamps[slot, which] = k
+        self.values[slot, which] = value[which]
         self.count[which] = np.maximum(self.count[which], slot + 1)
 
     def _choose(self, i: int) -> tuple[Array, Array, Array]:
         """Slots and weights of problem i, and the minimiser of its cuts."""
         order = np.argsort(self.values[: self.count[i], i], kind="stable")
         order = order[: max(2, ENTRIES // self.points.shape[-1])]
+        order = order[np.isfinite(self.values[order, i])]
         x, g = self.points[order, i], self.slopes[order, i]
         v, best = self.values[order, i], x[0]
         errors = np.maximum(v[0] - v - np.vecdot(g, best - x), 0.0)
