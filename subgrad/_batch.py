@@ -18,7 +18,7 @@ def pick(a: np.ndarray, core: int, index: tuple[int, ...]) -> np.ndarray:
 
 
 class Batched:
-    """Immutable values made of arrays, each with a core shape and a free batch before it.
+    """Immutable values made of arrays, each a core shape with free batch axes before.
 
     `_arrays` maps the name of an array to the number of its core axes; `_parts` names
     the attributes that hold other such objects, or tuples of them.

@@ -10,7 +10,7 @@ import numpy as np
 from subgrad._batch import Batched
 from subgrad._check import Array, real, vector
 
-# Linear operators: `forward` and `adjoint` act on last axes and trust their arrays. ----
+# Linear operators: `forward` and `adjoint` act on last axes and trust their arrays.
 
 
 class Operator(Batched):
@@ -108,7 +108,7 @@ class Matrix(Operator):
 
 
 class Sparse(Operator):
-    """A scipy.sparse array or a LinearOperator: anything with A @ X and its transpose."""
+    """A scipy.sparse array or a LinearOperator: anything with A @ X and A.T @ Y."""
 
     def __init__(self, A: Any) -> None:
         self.A, self.rows, self.cols = A, *A.shape
@@ -263,7 +263,7 @@ def chain(outer: Operator, inner: Operator) -> Operator:
 
 
 def _matrix(A: Any) -> Operator | None:
-    """The operator of a matrix, sparse array or LinearOperator; None of anything else."""
+    """The operator of a matrix, sparse array or LinearOperator; None of a number."""
     if hasattr(A, "toarray") or hasattr(A, "matvec"):
         if hasattr(A, "data") and isinstance(A.data, np.ndarray):
             real("A", A.data)
@@ -286,7 +286,7 @@ def operator(A: Any, n: int, name: str = "A") -> Operator:
     return op
 
 
-# The maps a user writes. ------------------------------------------------------------------
+# The maps a user writes.
 
 
 class Variable:

@@ -75,7 +75,7 @@ class Set(Batched):
         raise NotImplementedError(f"{type(self).__name__}.exposed_face")
 
     def _atom(self, d: Array) -> tuple[Array, Array | None]:
-        """A support point where bounded, and a recession direction r with <r, d> > 0."""
+        """A support point where bounded, and a recession direction r, <r, d> > 0."""
         return self._support_point(d), None
 
     def _project(self, y: Array) -> Array:
@@ -85,11 +85,11 @@ class Set(Batched):
         away = z - self._project(z)
         size, room = norm(away), tol * (1 + norm(z))
         inside = size <= room
-        near = ~inside & (size <= 1e-7 * (1 + norm(z)))
+        near = ~inside & (size <= 1e-6 * (1 + norm(z)))
         if self.polyhedral or not np.any(near & self.nonempty):
             return inside
-        # Onto curved sets projections are proved to 1e-7 only: so near them, what is
-        # not separated from the set by more than the tolerance is a member.
+        # Onto curved sets some projections are proved to 1e-7 of the size only: so near
+        # them, what is not separated from the set by the tolerance is a member.
         u = unit(away)
         return inside | (near & (np.vecdot(u, z) - self._support(u) <= room))
 
@@ -143,8 +143,9 @@ class Set(Batched):
         if np.all(inside | ~self.nonempty[..., None]):
             return self
         raise NotImplementedError(
-            f"{type(self).__name__}: intersection with an orthant; the outer function "
-            "of a composition must be nondecreasing in every argument that is not affine"
+            f"{type(self).__name__}: intersection with an orthant; the outer "
+            "function of a composition must be nondecreasing in every argument that is "
+            "not affine"
         )
 
     def _cvxpy(self, z: Any, scale: Any) -> list[Any]:
@@ -361,12 +362,11 @@ class Set(Batched):
 def _nearest(S: Set, y: Array) -> Array:
     """The projection on a single set without a closed form."""
     from subgrad.sets.nearest import nearest
-    from subgrad.sets.wolfe import nearest_by_support
 
     corners = S._corners()
     if corners is not None and not len(corners[1]):
         return nearest(None, y, vertices=corners[0])
-    return nearest_by_support(S._atom, y)
+    return nearest(S._atom, y)
 
 
 class Function:

@@ -485,6 +485,6 @@ SETS = {
     ),
 }
 
-# A Domain is known through a function and asked through it; a NormalCone is what the law
-# of normal cones finds of curved sums, hulls and images.
+# A Domain is known through a function and asked through it; a NormalCone is what the
+# law of normal cones finds of curved sums, hulls and images.
 OTHER_SETS = (Domain, NormalCone)

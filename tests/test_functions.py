@@ -103,8 +103,9 @@ def test_directional_derivative_is_the_limit(row):
         slope = row.f.directional_derivative(x, d)
         base = row.f.value(x)
         steep, infeasible = np.isneginf(slope), np.isposinf(slope)
+        quotient = np.full(len(x), np.inf)
         for t in (1.0, 1e-3, 1e-5):
-            before = quotient if t < 1e-4 else np.inf
+            before = quotient
             quotient = (row.f.value(x + t * d) - base) / t
             error = 1e-12 * (1 + np.abs(base)) / t + TOL
             assert np.all((slope <= quotient + error) | infeasible), d
@@ -194,6 +195,7 @@ def test_fenchel_young(row):
         S = row.f.subdifferential(x)
         if S.nonempty:
             for g in members(S, row.n)[:6]:
+                g = np.where(np.abs(g) < 1e-12, 0.0, g)  # rounding is no direction
                 gap = row.f.value(x) + star.value(g) - g @ x
                 assert abs(gap) <= 1e-6 * (1 + abs(g @ x)), (x, g)
                 assert star.subdifferential(g, 1e-7).contains(x, 1e-3), (x, g)

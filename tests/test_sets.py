@@ -177,7 +177,10 @@ def test_faces_in_a_batch(S):
     assert np.array_equal(F.is_singleton, [f.is_singleton for f in each])
     eps = np.linspace(0, 1, len(d))
     G = S.exposed_face(d, eps)
-    close(G.support(e), [S.exposed_face(v, t).support(e) for v, t in zip(d, eps)])
+    close(
+        G.support(e),
+        [S.exposed_face(v, t).support(e) for v, t in zip(d, eps, strict=True)],
+    )
 
 
 @alive

@@ -282,7 +282,7 @@ def test_forged_certificates_are_refused():
 
 
 def test_a_point_outside_the_domain_makes_no_cut():
-    f = sg.separable(sg.negative_sqrt)(variable(2)) + norm1(variable(2))
+    f = sg.separable(sg.negative_sqrt) + norm1
     found = minimize(f, [1.0, 1.0], stop=MaxIter(3), radius=2.0)
     c = found.certificate
     assert c.verify(f)
@@ -339,12 +339,12 @@ def test_batch_from_the_parameters_of_the_function():
     f = sg.pinball_loss(tau)(y - np.ones((11, 1)) @ variable(1))
     found = minimize(f, [0.0], stop=Gap(1e-12) | MaxIter(500), radius=20.0)
     assert found.x.shape == (3, 1) and found.success.all()
-    assert np.allclose(found.fun, [4.5, 15.0, 4.5])
+    assert np.allclose(found.fun, [5.4, 15.0, 5.4])
 
 
 def test_finished_problems_wait_for_the_others():
-    f = norm2(variable(2))
-    x0 = np.array([[0.0, 0.0], [3.0, 4.0], [1e-200, 0.0], [0.3, 0.4]])
+    f = np.array([1.0, 1.0, 1e-200, 1.0]) * norm2
+    x0 = np.array([[0.0, 0.0], [3.0, 4.0], [1.0, 0.0], [0.3, 0.1]])
     found = minimize(f, x0, SubgradientMethod(Constant(0.25)), MaxIter(50))
     assert list(found.status) == ["optimal", "iterations", "iterations", "iterations"]
     assert list(found.nit) == [0, 50, 50, 50]
@@ -387,7 +387,7 @@ def test_constraints(name):
     f = norm1(A @ variable(3) - b) + 0.3 * norm2
     found = minimize(f, np.ones(3), constraint=S, radius=R)
     optimum = reference(f, constraint=S).fun
-    assert S.contains(found.x) and f(found.x) == found.fun
+    assert S.contains(found.x) and f(found.x) == pytest.approx(found.fun, rel=1e-14)
     assert found.lower_bound <= optimum * (1 + 1e-8)
     assert found.fun <= optimum * (1 + 1e-3)
     assert found.certificate.verify(f)
@@ -463,7 +463,9 @@ def test_stops_combine_and_know_what_they_prove():
 def test_gap_after_the_last_iteration_counts():
     f = norm1(variable(2) - [0.1, 0.5])
     found = minimize(f, np.zeros(2), stop=MaxIter(10) | Gap(1e-9), radius=2.0)
-    assert found.nit == 10 and found.success and found.status == "gap"
+    assert (
+        found.nfev == 12 and found.nit == 10 and found.success and found.status == "gap"
+    )
 
 
 def test_zero_iterations():
@@ -568,7 +570,7 @@ def test_a_nan_in_one_problem_leaves_the_others_alone():
 
 def test_a_step_out_of_the_domain():
     f = sg.separable(sg.negative_sqrt) + norm1
-    found = minimize(f, [4.0, 0.25], SubgradientMethod(Constant(1.0)), MaxIter(9))
+    found = minimize(f, [4.0, 9.0], SubgradientMethod(Constant(5.0)), MaxIter(9))
     assert found.status == "nonfinite" and np.isfinite(found.fun)
     assert f(found.x) == found.fun
 

@@ -1,6 +1,6 @@
 r"""Composition h(f_1, ..., f_k), h convex, nondecreasing where an f_i is not affine.
 
-.. math:: \partial f(x) = \bigcup \Big\{ \sum_i w_i \partial f_i(x) : w \in W \Big\}, \quad
+.. math:: \partial f(x) = \bigcup \Big\{ \sum_i w_i \partial f_i(x) : w \in W \Big\},
    W = \partial h(F(x)) \cap \{w_i \ge 0 \text{ where } f_i \text{ is not affine}\}
 
 with 0 · ∂f_i(x) = N_dom f_i(x), and support h_W(h_{S_1}(d), ..., h_{S_k}(d)). The whole
@@ -175,9 +175,9 @@ class Composition(Function):
         if not trusted and not np.all(self.monotone | ~self.curved):
             i = int(np.argmax(~self.monotone & self.curved))
             raise ValueError(
-                f"{h!r} is not proved nondecreasing in argument {i + 1} on the range of "
-                f"{parts[i]!r} (values >= {low[i]}): the composition may not be convex. "
-                "If you know that it is, say nondecreasing=True"
+                f"{h!r} is not proved nondecreasing in argument {i + 1} on the range "
+                f"of {parts[i]!r} (values >= {low[i]}): the composition may not be "
+                "convex. If you know that it is, say nondecreasing=True"
             )
 
     @property
@@ -253,8 +253,8 @@ class Composition(Function):
     def _directional(self, x: Array, d: Array) -> Array:
         r"""h'(F(x); F'(x; d)), where that limit decides.
 
-        Where F(x) is on the boundary of dom h and h'(F(x); F'(x; d)) is finite, the step
-        may still leave the domain (x² <= 0): then f is evaluated a short step ahead.
+        Where F(x) is on the boundary of dom h and h'(F(x); F'(x; d)) is finite, the
+        step may still leave the domain (x² <= 0): f is evaluated a short step ahead.
         """
         F = self._inner(x)
         slopes = [f._directional(x, d) for f in self.parts]

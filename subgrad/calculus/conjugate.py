@@ -1,7 +1,8 @@
 r"""Conjugates, and the subdifferential as a relation that they invert.
 
 .. math:: f^*(g) = \sup_x \langle g, x \rangle - f(x), \qquad
-   x \in \partial f^*(g) \iff g \in \partial f(x) \iff f(x) + f^*(g) = \langle g, x \rangle
+   x \in \partial f^*(g) \iff g \in \partial f(x)
+   \iff f(x) + f^*(g) = \langle g, x \rangle
 
 Each class knows its own: `Support` and `Indicator` are each other's, a f has
 a f*(g / a), f(w x + b) has f*(g / w) - <g / w, b>, f + <c, .> + q/2 |.|² has the Moreau

@@ -4,9 +4,9 @@ r"""Maxima: the subdifferential of max_i f_i is the hull of the active ones.
    \lambda \in \Delta, \ \lambda_i = 0 \text{ where } f_i(x) < f(x) \Big\},
    \qquad 0 \cdot \partial f_i(x) = N_{dom f_i}(x)
 
-The epigraph of f is the intersection of the epigraphs of the f_i, and the normal cone of
-an intersection is the sum of the normal cones under the condition of Rockafellar 23.8;
-(g, -1) in that sum is the formula above.
+The epigraph of f is the intersection of the epigraphs of the f_i, and the normal cone
+of an intersection is the sum of the normal cones under the condition of Rockafellar
+23.8; (g, -1) in that sum is the formula above.
 """
 
 from __future__ import annotations

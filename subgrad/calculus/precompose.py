@@ -90,7 +90,7 @@ def image(op: Operator, S: Set) -> Set:
     return LinearImage(op, S)
 
 
-# Projection onto sums of images. -------------------------------------------------------
+# Projection onto sums of images.
 
 
 def _terms(S: Set, op: Operator) -> list[tuple[Operator, Set]]:
@@ -214,7 +214,7 @@ class Precomposed(Function):
         return x + self.op.adjoint(self.f._prox(z, c * t) - z) / c
 
     def conjugate(self) -> Function:
-        r"""f(w x + b) has the conjugate f*(g / w) - <g / w, b>, w != 0 per coordinate."""
+        r"""Of f(w x + b): f*(g / w) - <g / w, b>, w != 0 per coordinate."""
         w = self.op.w if isinstance(self.op, Diagonal) else np.zeros(1)
         if not np.all(w):
             raise NotImplementedError("f(A x + b).conjugate: only for A = w I, w != 0")

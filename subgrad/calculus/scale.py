@@ -228,9 +228,9 @@ def scale(f: Function, a: Any) -> Function:
         return Affine(f.map * a[..., None] if a.ndim else f.map * a)
     if np.any(a < 0):
         raise ValueError(
-            f"factor must be nonnegative, got {a.min()}: a negative multiple of a convex "
-            "function is concave; to maximise, minimise the negative of a concave model, "
-            "and for |a| f(-x) compose with -x instead"
+            f"factor must be nonnegative, got {a.min()}: a negative multiple of a "
+            "convex function is concave, not convex; to maximise, minimise the "
+            "negative of a concave model, and for |a| f(-x) compose with -x instead"
         )
     if a.ndim == 0 and a == 1:
         return f

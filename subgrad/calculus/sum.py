@@ -1,6 +1,7 @@
 r"""Sums: the subdifferential of f + g is the Minkowski sum S + T.
 
-.. math:: h_{S+T} = h_S + h_T, \qquad \partial(f+g)(x) \supseteq \partial f(x) + \partial g(x)
+.. math:: h_{S+T} = h_S + h_T, \qquad
+   \partial(f+g)(x) \supseteq \partial f(x) + \partial g(x)
 
 with equality where a point lies in the domains of the polyhedral summands and in the
 relative interiors of the domains of the others (Rockafellar, Convex Analysis, 23.8).
@@ -211,7 +212,9 @@ class Sum(Function):
         return f._prox((x - t[..., None] * c) / (1 + q * t)[..., None], s)
 
     def conjugate(self) -> Function:
-        r"""(f + <c, .> + q/2 |.|^2 + a)* = (f* , or its envelope of parameter q)(g - c) - a."""
+        r"""Of f + <c, .> + q/2 |.|² + a: the envelope of f*, of parameter q, at g - c,
+        less a (f* itself for q = 0).
+        """
         from subgrad.affine import variable
         from subgrad.calculus.envelope import moreau_envelope
         from subgrad.functions.quadratic import split_quadratic

@@ -1,4 +1,4 @@
-"""What cvxpy says: reference solutions and projections. Needs the extra `cvxpy`."""
+"""What cvxpy says: reference solutions and projections. cvxpy is loaded when used."""
 
 from subgrad.cvx.reference import Disagreement, Reference, project, reference
 

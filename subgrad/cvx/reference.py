@@ -32,14 +32,6 @@ class Reference:
     status: str
 
 
-def _cvxpy() -> Any:
-    try:
-        import cvxpy
-    except ImportError:
-        raise ImportError("subgrad.cvx needs cvxpy: pip install cvxpy") from None
-    return cvxpy
-
-
 # Tight enough that agreement to 1e-5 says something about the problem.
 _OPTIONS: dict[str, dict[str, Any]] = {
     "SCS": {"eps_abs": 1e-8, "eps_rel": 1e-8, "max_iters": 50_000},
@@ -64,9 +56,10 @@ def reference(
     it, or x lies outside the domain of f. f is one function, not a batch; n is needed
     where it takes any number of arguments.
     """
+    import cvxpy as cp
+
     from subgrad.solvers.core import Problem
 
-    cp = _cvxpy()
     problem = Problem(f, constraint)
     C, f = problem.constraint, problem.function
     n = f.n if n is None else n
@@ -126,7 +119,8 @@ def project(S: Set, y: Any) -> Array:
 
 
 def _project(S: Set, y: Array) -> Array:
-    cp = _cvxpy()
+    import cvxpy as cp
+
     from subgrad.sets.nearest import ProjectionError
 
     def solve(scale: float, tol: float) -> Array | None:

@@ -1,4 +1,4 @@
-"""Indicator functions: 0 on a set, +inf off it; the subdifferential is the normal cone."""
+"""Indicator functions: 0 on a set, +inf off it; the subdifferential is normal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Convex quadratics: a positive semidefinite form, and multiples of the squared norm."""
+"""Convex quadratics: positive semidefinite forms, multiples of the squared norm."""
 
 from __future__ import annotations
 

@@ -154,7 +154,7 @@ hinge_loss = Separable(hinge)
 
 
 def pinball_loss(tau: Any) -> Separable:
-    """sum_i τ max(x_i, 0) + (1 - τ) max(-x_i, 0); τ in [0, 1], one or one per problem."""
+    """sum_i τ max(x_i, 0) + (1 - τ) max(-x_i, 0), τ in [0, 1], may be a batch."""
     return Separable(pinball(tau))
 
 

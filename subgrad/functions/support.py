@@ -1,4 +1,4 @@
-r"""Support functions: h_S(x) = sup{<s, x> : s in S}; the subdifferential is a face of S."""
+"""Support functions: h_S(x) = sup{<s, x> : s in S}; their faces are subdifferentials."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Support(Function):
         )
 
     def _interior(self, x: Array) -> Array:
-        """The barrier cone has x inside where only 0 is a recession direction of a face."""
+        """Where the exposed face is bounded: x is interior to the barrier cone."""
         if self.finite:
             return super()._interior(x)
         face = self._body(x.shape[-1])._face(x, np.zeros(()))

@@ -218,11 +218,10 @@ class LeastSquares:
         c = dtrtrs(self.r[:k], self.q[:, :k].T @ self.atoms[j])[0]
         high, low = _dot(self.atoms[free].T, c)
         w = (self.atoms[j] - high) - low + self.low[j] - c @ self.low[free]
-        moving, d = np.array([*free, j]), -np.sign(g) * np.append(-c, 1.0)
-        x, bound = (
-            self.x[moving],
-            np.where(d > 0, self.upper[moving], self.lower[moving]),
-        )
+        d = -np.sign(g) * np.append(-c, 1.0)
+        moving = np.array([*free, j])
+        x = self.x[moving]
+        bound = np.where(d > 0, self.upper[moving], self.lower[moving])
         ratio = np.full(k + 1, np.inf)
         ratio[d != 0] = (bound - x)[d != 0] / d[d != 0]
         if ratio.min() == np.inf and np.abs(w).max() <= 64 * EPS * np.abs(d).sum():

@@ -1,4 +1,4 @@
-"""Balls, products of balls over groups of coordinates, and the part of a ball in a cone."""
+"""Balls, products of balls over groups of coordinates, parts of balls in a cone."""
 
 from __future__ import annotations
 
@@ -123,8 +123,8 @@ class GroupBall(Set):
         u, size = self._direction(d)
         rad = self.radius
         if np.any(eps):
-            # Inside {<s, d> >= h - e_g}: the ball of radius e_g / (2 |d_g|) that touches
-            # the support point from within. With a cone, only the support point itself.
+            # Inside {<s, d> >= h - e_g}: the ball of radius e_g / (2 |d_g|) touching the
+            # support point from within. With a cone, only the support point itself.
             cost = 2 * rad * self.groups.norm(d)
             share = spend(eps, cost)
             free = np.isinf(self._low) & np.isinf(self._up)

@@ -153,8 +153,8 @@ class NormalCone(Polar):
 
     .. math:: N = \{g : h_D(g) \le 0\}
 
-    Membership is that inequality. Where D is curved at 0 the projection, through support
-    points, may end in a ProjectionError.
+    Membership is that inequality. Where D is curved at 0 the projection, through
+    support points, may end in a ProjectionError.
     """
 
     _parts: ClassVar = ("cone", "at")

@@ -46,7 +46,7 @@ class HalfSpace(Set):
         return np.where(flat, fits, some)
 
     def _multiple(self, d: Array) -> tuple[Array, Array]:
-        """lambda with d = lambda a, and whether there is one (to the tolerance 1e-9)."""
+        """lambda with d = lambda a, and whether there is one (tolerance 1e-9)."""
         aa = np.vecdot(self.a, self.a)
         lam = np.vecdot(self.a, d) / np.where(aa > 0, aa, 1.0)
         return lam, norm(d - lam[..., None] * self.a) <= 1e-9 * (1 + norm(d))

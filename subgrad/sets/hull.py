@@ -112,7 +112,8 @@ def cone_over(points: Array, rays: Array, x: Array, active: Any = True) -> Cone:
 
     away = points - x[..., None, :]
     # The difference of a vertex from itself is rounding, not a direction.
-    far = norm(away) > 1e-14 * (norm(x)[..., None] + norm(points))
+    size = norm(x)[..., None] + norm(points).max(-1, keepdims=True)
+    far = norm(away) > 1e-14 * size
     lead = away.shape[:-2]
     rays = np.broadcast_to(rays, (*lead, *rays.shape))
     on = np.concatenate([far & active, np.ones(rays.shape[:-1], bool)], -1)

@@ -15,9 +15,9 @@ class CappedSimplex(Set):
 
     .. math:: h(d) = \max \{ \langle s, d \rangle : l \le s \le u, \sum s_i = k \}
 
-    a continuous knapsack: fill the largest d_i first. `CappedSimplex(0, 1, k, n)` is the
-    set whose support function is the sum of the k largest; faces fix coordinates and so
-    stay in the class. lower, upper (..., n), total (...).
+    a continuous knapsack: fill the largest d_i first. `CappedSimplex(0, 1, k, n)` is
+    the set whose support function is the sum of the k largest; faces fix coordinates
+    and so stay in the class. lower, upper (..., n), total (...).
     """
 
     _arrays: ClassVar = Set._arrays | {"lower": 1, "upper": 1, "total": 0}
@@ -82,7 +82,7 @@ class CappedSimplex(Set):
         return self._fill(d)[0]
 
     def _band(self, d: Array, low: Array, high: Array) -> CappedSimplex:
-        """Coordinates with d above `high` full, below `low` at the bottom, others free."""
+        """Coordinates with d above `high` full, below `low` empty, others free."""
         lower = np.where(d > high, self.upper, self.lower)
         upper = np.where(d < low, self.lower, self.upper)
         return self._like(lower, upper, self.total)

@@ -28,4 +28,30 @@ from subgrad.solvers.stops import (
 )
 from subgrad.solvers.subgradient import SubgradientMethod
 
-__all__ = [name for name in dir() if not name.startswith("_")]
+__all__ = [
+    "Constant",
+    "ConstantLength",
+    "CutCertificate",
+    "Diminishing",
+    "DiminishingLength",
+    "EstimatedPolyak",
+    "Gap",
+    "MaxIter",
+    "MaxTime",
+    "Polyak",
+    "Problem",
+    "Result",
+    "Solver",
+    "Stalled",
+    "State",
+    "StepBelow",
+    "Stop",
+    "SubgradientCertificate",
+    "SubgradientMethod",
+    "SubgradientNorm",
+    "TargetLevel",
+    "ZeroSubgradient",
+    "certify",
+    "iterate",
+    "minimize",
+]

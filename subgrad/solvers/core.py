@@ -177,8 +177,8 @@ def minimize(
     callback(intermediate_result) is called after every iteration with a Result of the
     best point so far, and ends the run by raising StopIteration. `progress` shows a bar
     (tqdm). Ctrl-C and an exception in the oracle end the run with the best point and
-    the status "interrupted" or "error"; exceptions at x0 and in the callback come
-    through.
+    the status "interrupted" or "error"; exceptions at x0, in the first step and in the
+    callback come through.
     """
     problem = Problem(f, constraint, optimum, radius)
     if method is None:
@@ -212,7 +212,8 @@ def minimize(
         if state.failed is not None:
             outcome.finish(state.failed, state, "nonfinite", NONFINITE)
         if bundle is not None:
-            bundle.add(state, outcome.running)
+            bundle.running = outcome.running
+            bundle.add(state.k, *state[1:4], outcome.running)
         if record and state.k % record == 0:
             history.append(state.value)
         for s, watch in watches:
@@ -223,8 +224,6 @@ def minimize(
     try:
         look()
         while outcome.running.any():
-            if bar is not None:
-                bar.update()
             if callback is not None:
                 try:
                     callback(intermediate(state, history))
@@ -234,7 +233,12 @@ def minimize(
             try:
                 state = next(states)
                 look()
-            except Exception as error:  # what was found must survive any oracle
+                if bar is not None:
+                    bar.update()
+            except Exception as error:
+                if state.k == 0:
+                    raise
+                # From here on there is something to lose, whatever the oracle throws.
                 reason = f"{type(error).__name__} after {state.k} steps: {error}"
                 outcome.finish(True, state, "error", reason)
     except KeyboardInterrupt:
@@ -252,9 +256,11 @@ def _bar(stops: tuple[Stop, ...]) -> Any:
     try:
         from tqdm.auto import tqdm
     except ImportError:
-        raise ImportError("progress=True needs tqdm: pip install tqdm") from None
+        raise ImportError(
+            "progress=True needs tqdm: pip install subgrad[plot]"
+        ) from None
     total = min((s.n for s in stops if isinstance(s, MaxIter)), default=None)
-    return tqdm(total=total if total is None else total + 1)
+    return tqdm(total=total)
 
 
 def _result(
@@ -271,6 +277,7 @@ def _result(
         certificate, lowest = bundle.certificate()
         if not broken:
             value = problem.function._value(lowest)
+            bundle.calls += 1
             better = value < fun
             fun = np.where(better, value, fun)
             x = np.where(better[..., None], lowest, x)
@@ -280,7 +287,7 @@ def _result(
     if certificate is not None:
         lower = np.array(certificate.lower_bound)
     if problem.optimum is not None:
-        lower = np.maximum(lower, problem.optimum)
+        lower = np.array(np.maximum(lower, problem.optimum))
     for s in stops:
         if isinstance(s, Gap):
             late = ~proved & s.within(fun, lower)
@@ -304,6 +311,6 @@ def _result(
         message=outcome.message(),
         success=proved[()],
         nit=outcome.nit[()],
-        nfev=(outcome.nit + 1)[()],
+        nfev=(outcome.nit + 1 + (0 if bundle is None else bundle.calls))[()],
         history=np.array(history),
     )

@@ -11,7 +11,7 @@ from subgrad.core import Mask, Set, norm
 from subgrad.solvers.certificate import CutCertificate, cut_bound
 
 if TYPE_CHECKING:
-    from subgrad.solvers.core import State
+    from subgrad.solvers.core import Problem
 
 MEMORY = 2**26  # bytes
 ENTRIES = 400_000  # of the matrix of the linear program, which takes a second or two
@@ -39,22 +39,26 @@ class Cuts:
         self.heights = np.full((capacity, size), np.nan)
         self.marks = np.full((capacity, size), np.nan)
         self.direction = np.random.default_rng(0).standard_normal(n)
+        # The cuts that carried the last certificate stay until the next one.
+        self.active = np.zeros((capacity, size), bool)
         self.count = np.zeros(size, int)
+        self.running = np.ones(batch, bool)
+        self.calls = np.zeros(batch, int)  # of the oracle, made here
 
-    def add(self, state: State, running: Mask) -> None:
-        """Take the cuts at this state, of the problems that are running."""
+    def add(self, k: int, x: Array, value: Array, g: Array, some: Mask) -> None:
+        """Take the cuts at x, of some of the problems, in iteration k."""
         capacity, size, n = self.points.shape
-        k, x = state.k, state.x.reshape(size, n)
-        g, value = state.subgradient.reshape(size, n), state.value.reshape(size)
+        x, g, value = x.reshape(size, n), g.reshape(size, n), value.reshape(size)
         inner, mark = np.vecdot(g, x), g @ self.direction
         height = value - inner
         tol = 8 * np.finfo(g.dtype).eps
         same = np.abs(self.heights - height) <= tol * (np.abs(value) + np.abs(inner))
         same &= np.abs(self.marks - mark) <= tol * np.abs(mark)
-        old = np.where(self.stamps <= k - capacity // 2, self.values, -np.inf)
+        old = self.stamps <= k - capacity // 2
+        old = np.where(old & ~self.active, self.values, -np.inf)
         slot = np.where(self.count < capacity, self.count, old.argmax(0))
         slot = np.where(same.any(0), same.argmax(0), slot)
-        which = np.flatnonzero(running.reshape(size))
+        which = np.flatnonzero(some.reshape(size))
         slot = slot[which]
         # An interruption in the middle leaves a slot without value, which is skipped.
         self.values[slot, which] = np.inf
@@ -76,12 +80,14 @@ class Cuts:
         errors = np.maximum(v[0] - v - np.vecdot(g, best - x), 0.0)
         X, C = self.X, self.C
         if self.batch:
-            index = np.unravel_index(i, self.batch)
+            index = tuple(int(j) for j in np.unravel_index(i, self.batch))
             X, C = X._item(index), None if C is None else C._item(index)
         b = X.box()
         w, z = cut_weights(errors, g, b.lower - best, b.upper - best, C, best)
         keep = np.flatnonzero(w > 0)
         keep = keep[np.argsort(-w[keep], kind="stable")][: x.shape[-1] + 2]
+        self.active[:, i] = False
+        self.active[order[keep], i] = True
         z = best + z if C is None else C._project(best + z)
         return order[keep], w[keep] / w[keep].sum(), z
 
@@ -92,8 +98,8 @@ class Cuts:
         some = np.ones(size, bool) if among is None else among.reshape(size)
         best, which = self.values.argmin(0), np.arange(size)
         lowest = self.points[best, which]
-        chosen = [(best[i : i + 1], np.ones(1)) for i in range(size)]
-        for i in np.flatnonzero(some):
+        chosen: list[tuple[Array, Array]] = [(b, np.ones(1)) for b in best[:, None]]
+        for i in map(int, np.flatnonzero(some)):
             slot, w, lowest[i] = self._choose(i)
             chosen[i] = slot, w
         k = max(len(w) for _, w in chosen)
@@ -114,6 +120,24 @@ class Cuts:
             np.maximum(bound, single)[()],
         )
         return proof, lowest.reshape(*self.batch, n)
+
+    def review(self, problem: Problem, k: int, some: Mask) -> tuple[Array, Array]:
+        """The lower bounds, and the values where the kept cuts are lowest.
+
+        That point is a vertex, where a subgradient hangs on the last bit. Two new cuts
+        are taken near it: half-way to the best point, and almost there.
+        """
+        from subgrad.solvers.core import evaluate
+
+        some = some & self.running
+        proof, lowest = self.certificate(some)
+        best = self.points[self.values.argmin(0), np.arange(self.count.size)]
+        for share in (0.5, 0.001):
+            x = lowest + share * (best.reshape(lowest.shape) - lowest)
+            value, g, _, failed = evaluate(problem, x)
+            self.add(k, x, value, g, some if failed is None else some & ~failed)
+        self.calls += 3 * some
+        return np.asarray(proof.lower_bound), problem.function._value(lowest)
 
     def _bound(self, slots: Array, weights: Array) -> Array:
         which, shape = np.arange(weights.shape[1]), (len(weights), *self.batch)
@@ -162,7 +186,7 @@ def cut_weights(
         bounds=[*(np.stack([low, high], -1) / length), (None, None)],
         method="highs",
     )
-    if result.status != 0:
+    if result.status != 0 or result.x is None:
         return first, np.zeros(n)
     w = np.maximum(-result.ineqlin.marginals[:k], 0.0)
     return (w / w.sum() if w.sum() > 0 else first), length * result.x[:n]

@@ -51,7 +51,7 @@ class Result:
         """The same as a scipy.optimize.OptimizeResult."""
         from scipy.optimize import OptimizeResult
 
-        return OptimizeResult({k: self[k] for k in self.keys()})
+        return OptimizeResult(**{k: self[k] for k in self.keys()})
 
 
 class Outcome:

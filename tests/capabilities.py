@@ -1,0 +1,146 @@
+"""The capability table of README.md, found by trying every row of the test table.
+
+Run: python tests/capabilities.py rewrites the part of README.md between the markers.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cvxpy as cp
+import numpy as np
+from table import FUNCTIONS, SETS, Row
+
+import subgrad as sg
+
+README = Path(__file__).parent.parent / "README.md"
+BEGIN, END = "<!-- capabilities: begin -->\n", "<!-- capabilities: end -->\n"
+
+
+def inside(row: Row) -> np.ndarray:
+    """Points of the domain, one for each place of the table."""
+    x = row.points()
+    return x[np.isfinite(row.f.value(x))]
+
+
+def fits(got: Any, shape: tuple[int, ...]) -> bool:
+    return np.shape(got) == shape and not np.isnan(got).any()
+
+
+def directional(row: Row, x: np.ndarray) -> bool:
+    return fits(row.f.directional_derivative(x, np.ones(row.n)), (len(x),))
+
+
+def batch(row: Row, x: np.ndarray) -> bool:
+    pair = np.stack([x, x[::-1]])
+    h = row.f.subdifferential(pair).support(np.ones(row.n))
+    return fits(row.f.value(pair), (2, len(x))) and fits(h, (2, len(x)))
+
+
+def function_in_cvxpy(row: Row, x: np.ndarray) -> bool:
+    return cp.Minimize(cp.sum(row.f.to_cvxpy(cp.Variable(row.n)))).is_dcp()
+
+
+def face(S: sg.Set, y: np.ndarray) -> bool:
+    bounded = y[np.isfinite(S.support(y))]
+    return all(fits(S.exposed_face(d).support(d), ()) for d in bounded)
+
+
+def normal_cone(S: sg.Set, y: np.ndarray) -> bool:
+    zero = np.zeros(S.dim)
+    return all(fits(S.normal_cone(p).contains(zero), ()) for p in S.project(y))
+
+
+def set_in_cvxpy(S: sg.Set, y: np.ndarray) -> bool:
+    return all(c.is_dcp() for c in S.to_cvxpy(cp.Variable(S.dim)))
+
+
+ATOM: dict[str, Callable[[Any, np.ndarray], bool]] = {
+    "value": lambda row, x: fits(row.f.value(x), (len(x),)),
+    "∂f": lambda row, x: fits(row.f.subdifferential(x[0]).support(np.ones(row.n)), ()),
+    "f'(x; d)": directional,
+    "prox": lambda row, x: fits(row.f.prox(x), x.shape),
+    "conjugate": lambda row, x: fits(row.f.conjugate().value(x), (len(x),)),
+    "cvxpy": function_in_cvxpy,
+    "batch": batch,
+}
+SET: dict[str, Callable[[Any, np.ndarray], bool]] = {
+    "support": lambda S, y: fits(S.support(y), (len(y),)),
+    "face": face,
+    "projection": lambda S, y: fits(S.project(y), y.shape),
+    "normal cone": normal_cone,
+    "cvxpy": set_in_cvxpy,
+}
+
+
+def tried(capability: Callable[[Any, Any], bool], item: Any, x: np.ndarray) -> bool:
+    """Whether it works. cvxpy answers what breaks its rules with a ValueError."""
+    try:
+        return capability(item, x)
+    except (NotImplementedError, ValueError):
+        return False
+
+
+def sign(answers: list[bool]) -> str:
+    if all(answers):
+        return "✓"
+    return "(✓)" if any(answers) else "–"
+
+
+def lines(
+    title: str, found: dict[str, list[tuple[Any, np.ndarray]]], columns: dict[str, Any]
+) -> list[str]:
+    out = [
+        f"| {title} | {' | '.join(columns)} |",
+        f"|---|{':-:|' * len(columns)}",
+    ]
+    for name, items in sorted(found.items()):
+        cells = [
+            sign([tried(ask, item, x) for item, x in items]) for ask in columns.values()
+        ]
+        out.append(f"| `{name}` | {' | '.join(cells)} |")
+    return out
+
+
+def functions() -> dict[str, list[tuple[Any, np.ndarray]]]:
+    found: dict[str, list[tuple[Any, np.ndarray]]] = {}
+    for row in FUNCTIONS:
+        name = (row.cls or type(row.f)).__name__
+        found.setdefault(name, []).append((row, inside(row)))
+    return found
+
+
+def sets() -> dict[str, list[tuple[Any, np.ndarray]]]:
+    found: dict[str, list[tuple[Any, np.ndarray]]] = {}
+    for S in SETS.values():
+        # The empty set has no point to project onto, so nothing of it is tried there.
+        y = 2 * np.concatenate([np.eye(S.dim), -np.eye(S.dim)])
+        y = y if S.nonempty else y[:0]
+        found.setdefault(type(S).__name__, []).append((S, y))
+    return found
+
+
+def table() -> str:
+    """What stands between the markers."""
+    atoms = lines("function", functions(), ATOM)
+    return "\n".join([*atoms, "", *lines("set", sets(), SET)]) + "\n"
+
+
+def parts(text: str) -> tuple[str, str, str]:
+    """README before, between and after the markers, which belong to the outer parts."""
+    head, rest = text.split(BEGIN)
+    middle, tail = rest.split(END)
+    return head + BEGIN, middle, END + tail
+
+
+def main() -> int:
+    head, _, tail = parts(README.read_text(encoding="utf-8"))
+    README.write_text(head + table() + tail, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
