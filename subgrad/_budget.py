@@ -2,9 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from subgrad._check import Array
+
+
+def budgets(terms: Sequence[Any], x: Array, eps: Array) -> list[Array]:
+    """Shares of eps for terms at one point x, their finer terms spent as one list."""
+    return blocks(terms, [x] * len(terms), eps)
+
+
+def blocks(terms: Sequence[Any], xs: Sequence[Array], eps: Array) -> list[Array]:
+    """Shares of eps for terms, each at its own point."""
+    if not np.any(eps):
+        return [np.zeros(())] * len(terms)
+    costs = [f._costs(x) for f, x in zip(terms, xs, strict=True)]
+    shares = spend(eps, join(costs))
+    cuts = np.cumsum([c.shape[-1] for c in costs])[:-1]
+    return [s.sum(-1) for s in np.split(shares, cuts, axis=-1)]
+
+
+def join(costs: list[Array]) -> Array:
+    """The finer terms of several terms, in one list."""
+    lead = np.broadcast_shapes(*(c.shape[:-1] for c in costs))
+    return np.concatenate([np.broadcast_to(c, (*lead, c.shape[-1])) for c in costs], -1)
 
 
 def spend(eps: Array, cost: Array) -> Array:

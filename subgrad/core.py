@@ -74,6 +74,10 @@ class Set(Batched):
     def _face(self, d: Array, eps: Array) -> Set:
         raise NotImplementedError(f"{type(self).__name__}.exposed_face")
 
+    def _costs(self, d: Array) -> Array:
+        """(..., k), one entry per term: the eps at which its face is the whole term."""
+        return np.asarray(self.support(d) + self.support(-d))[..., None]
+
     def _atom(self, d: Array) -> tuple[Array, Array | None]:
         """A support point where bounded, and a recession direction r, <r, d> > 0."""
         return self._support_point(d), None
@@ -404,9 +408,9 @@ class Function:
     def _prox(self, x: Array, t: Array) -> Array:
         raise NotImplementedError(f"{type(self).__name__}.prox")
 
-    def _saturation(self, x: Array) -> Array:
-        """The budget eps at which the eps-subdifferential stops growing."""
-        return np.full(x.shape[:-1], np.inf)
+    def _costs(self, x: Array) -> Array:
+        """(..., k), one entry per term: the budget at which its part stops growing."""
+        return np.full((*x.shape[:-1], 1), np.inf)
 
     def _normal(self, x: Array) -> Set:
         from subgrad.sets.box import point

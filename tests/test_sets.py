@@ -296,6 +296,7 @@ def test_every_class_has_a_row():
     while todo:
         for c in todo.pop().__subclasses__():
             todo.append(c)
-            if c.__module__.startswith("subgrad") and c not in have:
+            named = not c.__name__.startswith("_")
+            if c.__module__.startswith("subgrad") and named and c not in have:
                 missing.append(c.__name__)
     assert missing == []

@@ -32,7 +32,7 @@ from subgrad.solvers import (
     iterate,
     minimize,
 )
-from subgrad.solvers.certificate import Truncated
+from subgrad.solvers.certificate import _Truncated
 
 RULES = [
     Constant(0.02),
@@ -425,7 +425,7 @@ def test_support_of_a_truncated_set(R):
         sg.Simplex(3),
     ):
         c = S.project(rng.standard_normal(3))
-        T, d = Truncated(S, c, R), rng.standard_normal((6, 3))
+        T, d = _Truncated(S, c, R), rng.standard_normal((6, 3))
         h = T.support(d)
         z = cp.Variable(3)
         for i in range(6):

@@ -298,8 +298,14 @@ class Composition(Function):
     def _cvxpy(self, x: Any) -> Any:
         import cvxpy as cp
 
-        inner = [cp.reshape(f._cvxpy(x), (1,), order="C") for f in self.parts]
-        return self.h._cvxpy(cp.hstack(inner))
+        # h grows with the arguments that are not affine, so their values may be bounded
+        # from above: that is convex by cvxpy's rules whatever h is.
+        z = cp.Variable(len(self.parts))
+        sides = []
+        for i, f in enumerate(self.parts):
+            inner = cp.sum(f._cvxpy(x))
+            sides.append(inner <= z[i] if self.curved[i] else inner == z[i])
+        return self.h._cvxpy(z) + cp.transforms.indicator(sides)
 
     def __repr__(self) -> str:
         return f"compose({', '.join(map(repr, (self.h, *self.parts)))})"

@@ -56,6 +56,9 @@ class LinearImage(Set):
     def _project(self, y: Array) -> Array:
         return self._each(y, project_terms)
 
+    def _costs(self, d: Array) -> Array:
+        return self.base._costs(self.op.adjoint(d))
+
     def _corners(self) -> tuple[Array, Array] | None:
         corners = self.base._corners()
         if corners is None:
@@ -183,8 +186,8 @@ class Precomposed(Function):
     def _directional(self, x: Array, d: Array) -> Array:
         return self.f._directional(self.map._forward(x), self.op.forward(d))
 
-    def _saturation(self, x: Array) -> Array:
-        return self.f._saturation(self.map._forward(x))
+    def _costs(self, x: Array) -> Array:
+        return self.f._costs(self.map._forward(x))
 
     def _normal(self, x: Array) -> Set:
         if self.f.finite:

@@ -49,6 +49,9 @@ class ScaledSet(Set):
         a = self.factor[..., None]
         return a * self.base._project(y / a)
 
+    def _costs(self, d: Array) -> Array:
+        return np.abs(self.factor)[..., None] * self.base._costs(self._turned(d))
+
     def _corners(self) -> tuple[Array, Array] | None:
         corners = self.base._corners()
         if corners is None:
@@ -169,10 +172,10 @@ class Scaled(Function):
     def _directional(self, x: Array, d: Array) -> Array:
         return self._times(self.f._directional(x, d))
 
-    def _saturation(self, x: Array) -> Array:
-        s = self.f._saturation(x)
+    def _costs(self, x: Array) -> Array:
+        a = self.a[..., None]
         with np.errstate(invalid="ignore"):
-            return np.where(self.a == 0, 0.0, self.a * s)
+            return np.where(a == 0, 0.0, a * self.f._costs(x))
 
     def _normal(self, x: Array) -> Set:
         return self.f._normal(x)

@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from subgrad._batch import every
-from subgrad._budget import spend
+from subgrad._budget import blocks as shares
+from subgrad._budget import join
 from subgrad._check import Array
 from subgrad.calculus.sum import add_slopes, as_function
 from subgrad.core import Function, Mask, Set, norm
@@ -71,13 +72,12 @@ class Product(Set):
 
     def _face(self, d: Array, eps: Array) -> Set:
         blocks = self._blocks(d)
-        shares: list[Any] = [0.0] * len(blocks)
-        if np.any(eps):
-            cost = self._stack(lambda p, b: p.support(b) + p.support(-b), d)
-            share = spend(eps, cost)
-            shares = [share[..., i] for i in range(len(blocks))]
-        faces = zip(self.parts, blocks, shares, strict=True)
-        return product([p.exposed_face(b, e) for p, b, e in faces])
+        each = zip(self.parts, blocks, shares(self.parts, blocks, eps), strict=True)
+        return product([p.exposed_face(b, e) for p, b, e in each])
+
+    def _costs(self, d: Array) -> Array:
+        each = zip(self.parts, self._blocks(d), strict=True)
+        return join([p._costs(b) for p, b in each])
 
     def _project(self, y: Array) -> Array:
         return self._map(lambda p, b: p._project(b), y)
@@ -192,12 +192,8 @@ class Stacked(Function):
         return sum(v for v, _ in pairs), _join([g for _, g in pairs])
 
     def _subdifferential(self, x: Array, eps: Array) -> Set:
-        shares = [eps] * len(self.parts)
-        if np.any(eps):
-            cost = self._each(lambda f, b: f._saturation(b), x)
-            share = spend(eps, np.stack(np.broadcast_arrays(*cost), -1))
-            shares = [share[..., i] for i in range(len(self.parts))]
-        each = zip(self.parts, self._blocks(x), shares, strict=True)
+        blocks = self._blocks(x)
+        each = zip(self.parts, blocks, shares(self.parts, blocks, eps), strict=True)
         return product([f._subdifferential(b, e) for f, b, e in each])
 
     def _directional(self, x: Array, d: Array) -> Array:
@@ -205,8 +201,8 @@ class Stacked(Function):
         slopes = np.broadcast_arrays(*(f._directional(a, b) for f, a, b in each))
         return add_slopes(np.stack(slopes, -1))
 
-    def _saturation(self, x: Array) -> Array:
-        return sum(self._each(lambda f, b: f._saturation(b), x))
+    def _costs(self, x: Array) -> Array:
+        return join(self._each(lambda f, b: f._costs(b), x))
 
     def _normal(self, x: Array) -> Set:
         return product(self._each(lambda f, b: f._normal(b), x))

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from subgrad._batch import every
-from subgrad._budget import spend
+from subgrad._budget import budgets, join
 from subgrad._check import Array, real
 from subgrad.affine import AffineMap, same
 from subgrad.core import Function, Mask, Set
@@ -45,12 +45,11 @@ class MinkowskiSum(Set):
         return sum(s for s, _ in atoms), max(rays, key=lambda r: r @ d, default=None)
 
     def _face(self, d: Array, eps: Array) -> Set:
-        if not np.any(eps):
-            return minkowski([p.exposed_face(d) for p in self.parts])
-        cost = [p.support(d) + p.support(-d) for p in self.parts]
-        share = spend(eps, np.stack(np.broadcast_arrays(*cost), -1))
-        faces = [p.exposed_face(d, share[..., i]) for i, p in enumerate(self.parts)]
-        return minkowski(faces)
+        each = zip(self.parts, budgets(self.parts, d, eps), strict=True)
+        return minkowski([p.exposed_face(d, e) for p, e in each])
+
+    def _costs(self, d: Array) -> Array:
+        return join([p._costs(d) for p in self.parts])
 
     def _project(self, y: Array) -> Array:
         from subgrad.calculus.precompose import project_terms
@@ -168,21 +167,12 @@ class Sum(Function):
         return value, g
 
     def _subdifferential(self, x: Array, eps: Array) -> Set:
-        if np.any(eps):
-            share = spend(eps, np.stack(self._costs(x), -1))
-            shares = [share[..., i] for i in range(len(self.parts))]
-        else:
-            shares = [eps] * len(self.parts)
-        sets = [
-            f._subdifferential(x, e) for f, e in zip(self.parts, shares, strict=True)
-        ]
+        each = zip(self.parts, budgets(self.parts, x, eps), strict=True)
+        sets = [f._subdifferential(x, e) for f, e in each]
         return mark(minkowski(sets), qualified(list(self.parts), [x] * len(sets)))
 
-    def _costs(self, x: Array) -> list[Array]:
-        return list(np.broadcast_arrays(*(f._saturation(x) for f in self.parts)))
-
-    def _saturation(self, x: Array) -> Array:
-        return sum(self._costs(x))
+    def _costs(self, x: Array) -> Array:
+        return join([f._costs(x) for f in self.parts])
 
     def _directional(self, x: Array, d: Array) -> Array:
         slopes = np.broadcast_arrays(*(f._directional(x, d) for f in self.parts))

@@ -64,8 +64,8 @@ class Affine(Function):
     def _directional(self, x: Array, d: Array) -> Array:
         return np.vecdot(self._subgradient(x), d)
 
-    def _saturation(self, x: Array) -> Array:
-        return np.zeros(x.shape[:-1])
+    def _costs(self, x: Array) -> Array:
+        return np.zeros((*x.shape[:-1], 1))
 
     def _nondecreasing(self, low: Array) -> Mask:
         g = self._gradient(low.shape[-1])

@@ -72,7 +72,7 @@ class Separable(Function):
     def _subdifferential(self, x: Array, eps: Array) -> Box:
         each: Any = 0.0
         if np.any(eps):
-            each = spend(eps, self._times(self.phi._saturation(x)))
+            each = spend(eps, self._costs(x))
             if self.weights is not None:
                 each = each / np.where(self.weights > 0, self.weights, 1.0)
         if self.weights is None:
@@ -87,9 +87,8 @@ class Separable(Function):
     def _directional(self, x: Array, d: Array) -> Array:
         return add_slopes(self._times(self.phi._directional(x, d)))
 
-    def _saturation(self, x: Array) -> Array:
-        cost = self._times(self.phi._saturation(x))
-        return cost.sum(-1)
+    def _costs(self, x: Array) -> Array:
+        return self._times(self.phi._saturation(x))
 
     def _normal(self, x: Array) -> Box:
         inside = np.isfinite(self.phi._value(x))

@@ -1,4 +1,4 @@
-"""Support functions: h_S(x) = sup{<s, x> : s in S}; their faces are subdifferentials."""
+r"""Support functions: h_S(x) = sup{<s, x> : s in S}, with the faces of S for ∂h_S."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ class Support(Function):
     def _directional(self, x: Array, d: Array) -> Array:
         return self._body(x.shape[-1])._face(x, np.zeros(())).support(d)
 
-    def _saturation(self, x: Array) -> Array:
-        return self._value(x) + self._value(-x)
+    def _costs(self, x: Array) -> Array:
+        return self._body(x.shape[-1])._costs(x)
 
     def _normal(self, x: Array) -> Set:
         if self.finite:

@@ -102,3 +102,8 @@ class AffineSubspace(Set):
 
         w = cp.Variable(self.basis.shape[0])
         return [z == scale * self.point + self.basis.T @ w]
+
+    def _support_cvxpy(self, x: Any) -> Any:
+        import cvxpy as cp
+
+        return self.point @ x + cp.transforms.indicator([self.basis @ x == 0])

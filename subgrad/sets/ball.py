@@ -123,10 +123,9 @@ class GroupBall(Set):
         u, size = self._direction(d)
         rad = self.radius
         if np.any(eps):
-            # Inside {<s, d> >= h - e_g}: the ball of radius e_g / (2 |d_g|) touching the
-            # support point from within. With a cone, only the support point itself.
-            cost = 2 * rad * self.groups.norm(d)
-            share = spend(eps, cost)
+            # Inside {<s, d> >= h - e_g}: the ball of radius e_g / (2 |d_g|) touching
+            # the support point from within. With a cone, only the support point itself.
+            share = spend(eps, self._costs(d))
             free = np.isinf(self._low) & np.isinf(self._up)
             free = self.groups.total(np.where(free, 0.0, 1.0) + 0 * d) == 0
             keep = np.where(free, share / (2 * np.where(size > 0, size, 1.0)), 0.0)
@@ -138,6 +137,9 @@ class GroupBall(Set):
         shut = (d != 0) & ~self.groups.spread(size > 0)
         low, up = np.where(shut, 0.0, self._low), np.where(shut, 0.0, self._up)
         return self._like(center, left, low, up)
+
+    def _costs(self, d: Array) -> Array:
+        return 2 * self.radius * self.groups.norm(d)
 
     def _project(self, y: Array) -> Array:
         u = self._cone(y - self.center)

@@ -76,8 +76,7 @@ class Box(Set):
     def _face(self, d: Array, eps: Array) -> Box:
         lower, upper = self.lower, self.upper
         if np.any(eps):
-            width = times(np.abs(d), upper - lower)
-            share = spend(eps, width)
+            share = spend(eps, self._costs(d))
             gap = share / np.where(d == 0, 1.0, np.abs(d))
             low = np.where(d > 0, np.maximum(lower, upper - gap), lower)
             up = np.where(d < 0, np.minimum(upper, lower + gap), upper)
@@ -89,6 +88,9 @@ class Box(Set):
             none = (low == np.inf) | (up == -np.inf)
             low, up = np.where(none, np.inf, low), np.where(none, -np.inf, up)
         return Box._raw(low, up)
+
+    def _costs(self, d: Array) -> Array:
+        return times(np.abs(d), self.upper - self.lower)
 
     @property
     def _finite(self) -> bool:
@@ -163,21 +165,20 @@ class Box(Set):
     def _support_cvxpy(self, x: Any) -> Any:
         import cvxpy as cp
 
-        l, u = self.lower, self.upper  # noqa: E741
-        at_u, at_l = np.isinf(u), np.isinf(l)
-        rows = [np.flatnonzero(a) for a in (at_u, at_l)]
-        # maximum(l x, u x) with an infinite end is the other end on half a line.
-        both = np.where(at_u & ~at_l, l, np.where(at_l & ~at_u, u, 0.0))
-        finite = np.flatnonzero(~(at_u | at_l))
-        terms = both @ x
-        if finite.size:
-            xf = x[finite]
-            terms += cp.sum(
-                cp.maximum(cp.multiply(l[finite], xf), cp.multiply(u[finite], xf))
-            )
-        sides = [x[rows[0]] <= 0] if rows[0].size else []
-        sides += [x[rows[1]] >= 0] if rows[1].size else []
-        return terms + cp.transforms.indicator(sides) if sides else terms
+        # max(l x, u x) = (l + u)/2 x + (u - l)/2 |x|; a half-line has its one finite
+        # end on half the line.
+        free_low, free_up = np.isinf(self.lower), np.isinf(self.upper)
+        low = np.where(free_low, np.where(free_up, 0.0, self.upper), self.lower)
+        up = np.where(free_up, low, self.upper)
+        terms = []
+        if np.any(low != -up):
+            terms.append(0.5 * (low + up) @ x)
+        if np.any(up > low):
+            terms.append(0.5 * (up - low) @ cp.abs(x))
+        sides = [x[np.flatnonzero(free_up)] <= 0] if free_up.any() else []
+        sides += [x[np.flatnonzero(free_low)] >= 0] if free_low.any() else []
+        terms += [cp.transforms.indicator(sides)] if sides else []
+        return sum(terms) if terms else cp.sum(0 * x)
 
     def __str__(self) -> str:
         return str(self.as_interval[..., 0] if self.dim == 1 else self.as_interval)

@@ -31,7 +31,7 @@ from subgrad.sets.box import whole_space
 ULPS = 8
 
 
-class Truncated(Set):
+class _Truncated(Set):
     r"""C ∩ {x : |x - c| <= R} of a set C known by its projection, c a member.
 
     .. math:: h(d) = \min_{t > 0} \langle d, p \rangle
@@ -89,7 +89,7 @@ def region(constraint: Set | None, x0: Array, radius: Any) -> Set | None:
     radius = np.broadcast_to(radius, x0.shape[:-1])
     if constraint is None:
         return Ball(x0, radius)
-    return Truncated(constraint, x0, radius)
+    return _Truncated(constraint, x0, radius)
 
 
 def cut_bound(

@@ -275,17 +275,26 @@ class PiecewiseLinear(Univariate):
         return new._set(kept, np.concatenate(parts, -1), dual, at)
 
     def to_cvxpy(self, x: Any) -> Any:
+        r"""With absolute values, which every reduction of cvxpy bounds rightly:
+
+        φ(x) = c + (s_0 + s_K) x / 2 + Σ (s_k - s_{k-1}) |x - t_k| / 2
+        """
         import cvxpy as cp
 
-        lines = (self._heights, self.slopes, self._anchors)
-        parts = [
-            h + s * (x - a)
-            for h, s, a in zip(*(single(p, 1) for p in lines), strict=True)
-            if np.isfinite(s)
-        ] or [self._level + 0 * x]
-        out = parts[0] if len(parts) == 1 else cp.maximum(*parts)
+        s, t = np.array(single(self.slopes, 1)), np.array(single(self.breakpoints, 1))
+        keep = np.isfinite(s)
+        s, t = s[keep], t[int(self._begins) : t.size - int(self._ends)]
         lower, upper = self.domain
         rows = [x >= lower] * self._begins + [x <= upper] * self._ends
+        if not s.size:
+            return single(self._level) + 0 * x + cp.transforms.indicator(rows, 1e-6)
+        p = float(single(self._point))
+        rise = np.diff(s) / 2
+        c = single(self._level) - (s[0] + s[-1]) * p / 2 - rise @ np.abs(p - t)
+        out = c + (s[0] + s[-1]) / 2 * x
+        out = out + sum(
+            r * cp.abs(x - k) for r, k in zip(rise, t, strict=True) if r > 0
+        )
         return out + cp.transforms.indicator(rows, 1e-6) if rows else out
 
     def __eq__(self, other: object) -> bool:
