@@ -41,7 +41,23 @@ from subgrad.sets.box import Box, Empty, point, whole_space
 from subgrad.sets.cone import Cone, Polar
 from subgrad.sets.halfspace import HalfSpace
 from subgrad.sets.hull import CrossPolytope, Hull
+from subgrad.sets.nearest import ProjectionError
 from subgrad.sets.simplex import CappedSimplex, Simplex
+from subgrad.solvers import (
+    Constant,
+    ConstantLength,
+    Diminishing,
+    Gap,
+    MaxIter,
+    MaxTime,
+    Polyak,
+    Result,
+    SubgradientMethod,
+    TargetLevel,
+    certify,
+    iterate,
+    minimize,
+)
 from subgrad.univariate.catalog import (
     absolute,
     entropy,
@@ -57,4 +73,5 @@ from subgrad.univariate.catalog import (
 from subgrad.univariate.convex import Univariate
 from subgrad.univariate.linear import PiecewiseLinear
 
+__version__ = "0.1.0"
 __all__ = [name for name in dir() if not name.startswith("_")]

@@ -200,7 +200,12 @@ class Maximum(Function):
     def _cvxpy(self, x: Any) -> Any:
         import cvxpy as cp
 
-        return cp.maximum(*(f._cvxpy(x) for f in self.parts))
+        pieces = [cp.sum(f._cvxpy(x)) for f in self.parts]
+        if self.finite:
+            return cp.maximum(*pieces)
+        # cvxpy asks an indicator under a maximum for bounds that it does not have.
+        t = cp.Variable()
+        return t + cp.transforms.indicator([p <= t for p in pieces])
 
     def __repr__(self) -> str:
         return f"maximum({', '.join(map(repr, self.parts))})"
