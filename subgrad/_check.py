@@ -52,6 +52,13 @@ def vector(name: str, x: Any, n: int | None, *, infinite: bool = False) -> Array
     return x
 
 
+def count(n: Any) -> int:
+    """n as a positive integer."""
+    if not isinstance(n, int | np.integer) or n < 1:
+        raise ValueError(f"n must be a positive integer, got {n!r}")
+    return int(n)
+
+
 def nonnegative(name: str, a: Any, *, infinite: bool = False) -> Array:
     """`a` as a float array with no entry below zero."""
     a = real(name, a, infinite=infinite)

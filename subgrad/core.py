@@ -123,17 +123,17 @@ class Set(Batched):
 
     def _normal_cone(self, x: Array, eps: Array) -> Set:
         r"""N_S(x), the polar of cone(S - x): a subset of the eps-normal set."""
-        from subgrad.calculus.compose import weighted_sum
+        from subgrad.calculus.compose import _weighted
         from subgrad.sets.box import Box, point
         from subgrad.sets.cone import NormalCone, Polar
         from subgrad.sets.hull import cone_over
 
         batch = np.broadcast_shapes(self.batch, x.shape[:-1])
         if not batch and (corners := self._corners()) is not None:
-            return Polar(cone_over(*corners, x))
+            return Polar._raw(cone_over(*corners, x))
         rays = Box(Interval(np.zeros(1), np.full(1, np.inf)))
         away = self + point(-x)
-        return NormalCone(weighted_sum(rays, [away]), away)
+        return NormalCone(_weighted(rays, [away]), away)
 
     def _recession(self) -> Set:
         from subgrad.sets.box import point
@@ -243,6 +243,7 @@ class Set(Batched):
     def contains(self, z: Any, tol: float = 1e-9) -> Any:
         """Whether z is a member, up to the distance tol (1 + |z|)."""
         z = vector("z", z, self.dim)
+        tol = float(nonnegative("tol", tol))
         alive = self.nonempty
         if not np.any(alive):
             return np.broadcast_to(
@@ -351,6 +352,9 @@ class Set(Batched):
     def __sub__(self, other: Any) -> Set:
         return self + (-other if isinstance(other, Set) else -real("shift", other))
 
+    def __rsub__(self, other: Any) -> Set:
+        return -self + other
+
     def __rmatmul__(self, A: Any) -> Set:
         from subgrad.affine import operator
         from subgrad.calculus.precompose import image
@@ -361,6 +365,30 @@ class Set(Batched):
         fields = [f"{k}={getattr(self, k)!r}" for k in (*self._arrays, *self._parts)]
         shown = [f for f in fields if not f.startswith("_")]
         return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def a_set(name: str, S: Any) -> Set:
+    """S, or a TypeError if it is no Set."""
+    if not isinstance(S, Set):
+        raise TypeError(f"{name} must be a Set, got {type(S).__name__}")
+    return S
+
+
+def a_cone(K: Any) -> Set:
+    """K, or an error if its support function takes other values than 0 and +inf."""
+    probe = np.cos(np.arange(1.0, 1.0 + a_set("cone", K).dim))
+    for d in (probe, -probe):
+        h = K.support(d)
+        if np.any((h != 0) & ~np.isposinf(h)):
+            raise ValueError(f"cone must be a closed convex cone, got {K!r}")
+    return K
+
+
+def a_function(name: str, f: Any) -> Function:
+    """f, or a TypeError if it is no Function."""
+    if not isinstance(f, Function):
+        raise TypeError(f"{name} must be a Function, got {type(f).__name__}")
+    return f
 
 
 def _nearest(S: Set, y: Array) -> Array:
@@ -446,7 +474,14 @@ class Function:
         x = self._point(x)
         self._inside(x, "oracle")
         value, g = self._oracle(x)
-        return value[()], g
+        return value[()], self._slope_exists(g)
+
+    def _slope_exists(self, g: Array) -> Array:
+        if not self.finite and np.isnan(g).any():
+            raise ValueError(
+                f"no subgradient: x has an empty subdifferential of {self!r}"
+            )
+        return g
 
     def subgradient(self, x: Any) -> Array:
         """One element of the subdifferential, always the same one.
@@ -455,7 +490,7 @@ class Function:
         """
         x = self._point(x)
         self._inside(x, "subgradient")
-        return self._subgradient(x)
+        return self._slope_exists(self._subgradient(x))
 
     def subdifferential(self, x: Any, eps: Any = 0.0) -> Set:
         r"""All of them: {g : f(y) >= f(x) + <g, y - x> for all y}, a Set.
@@ -503,7 +538,13 @@ class Function:
 
     def to_cvxpy(self, x: Any) -> Any:
         """f at a cvxpy expression (or variable) x of shape (n,)."""
-        return self._cvxpy(x)
+        if len(x.shape) != 1 or self.n not in (None, x.shape[0]):
+            n = "n" if self.n is None else self.n
+            raise ValueError(f"x must have shape ({n},), got {x.shape}")
+        value = self._cvxpy(x)
+        if value.size != 1:
+            raise ValueError(f"to_cvxpy takes one function, got a batch: {value.shape}")
+        return value
 
     def __call__(self, x: Any) -> Any:
         """f(array) evaluates, f(affine map) composes."""
@@ -550,7 +591,7 @@ class Function:
     def __mul__(self, a: Any) -> Function:
         from subgrad.calculus.scale import scale
 
-        if isinstance(a, Function | Set):
+        if isinstance(a, Function | Set) or hasattr(a, "op"):
             raise ValueError("a product of functions need not be convex: only numbers")
         return scale(self, a)
 

@@ -20,7 +20,7 @@ import numpy as np
 from subgrad._batch import every
 from subgrad._check import Array
 from subgrad.calculus.sum import as_function, common, mark, minkowski, qualified
-from subgrad.core import Function, Mask, Set, norm
+from subgrad.core import Function, Mask, Set, a_set, norm
 from subgrad.sets.box import Box, on_line
 
 
@@ -85,7 +85,7 @@ class WeightedSum(Set):
         half = np.asarray(eps) / 2
         W = self.weights.exposed_face(h, half)
         faces = [p.exposed_face(d, share(half, W, self.curved)) for p in self.parts]
-        S = weighted_sum(W, faces, self.curved)
+        S = _weighted(W, faces, self.curved)
         return S.restrict(~unbounded)
 
     def _recession(self) -> Set:
@@ -135,13 +135,8 @@ def share(eps: Array, W: Set, curved: Mask) -> Array:
     return np.where(good, eps / np.where(good, top, 1.0), 0.0)
 
 
-def weighted_sum(W: Set, sets: list[Set], curved: Any = None) -> Set:
-    """{sum_i w_i s_i : w in W, s_i in S_i}; w_i = 0 where S_i is empty.
-
-    W must have w_i >= 0 wherever `curved` (by default everywhere).
-    """
-    if W.dim != len(sets):
-        raise ValueError(f"weights in R^{W.dim} for {len(sets)} sets")
+def _weighted(W: Set, sets: list[Set], curved: Any = None) -> Set:
+    """The weighted sum, w_i = 0 where S_i is empty; trusts W to be >= 0 on `curved`."""
     curved = np.ones(len(sets), bool) if curved is None else np.asarray(curved, bool)
     empty = np.stack(np.broadcast_arrays(*(~s.nonempty for s in sets)), -1)
     if np.any(empty):
@@ -149,14 +144,33 @@ def weighted_sum(W: Set, sets: list[Set], curved: Any = None) -> Set:
     return on_line(WeightedSum(W, tuple(sets), curved))
 
 
+def weighted_sum(W: Set, sets: list[Set]) -> Set:
+    """The closure of {sum_i w_i s_i : w in W, s_i in S_i}; w_i = 0 where S_i is empty.
+
+    ValueError if some w_i may be negative and S_i has more than one point.
+    """
+    a_set("W", W)
+    for S in sets:
+        a_set("part", S)
+        if S.dim != sets[0].dim:
+            raise ValueError(f"sets in R^{sets[0].dim} and in R^{S.dim} do not add")
+    if W.dim != len(sets):
+        raise ValueError(f"W has weights in R^{W.dim} for {len(sets)} sets")
+    curved = np.array([not np.all(S.is_singleton) for S in sets])
+    if np.any((W.box().lower < 0) & curved):
+        raise ValueError("weights W must be nonnegative where a set has many points")
+    return _weighted(W, sets, curved)
+
+
 def scaled_union(S: Set, lower: Any, upper: Any) -> Set:
     """The closure of the union of α S over α in [lower, upper], 0 <= lower."""
     from subgrad._check import nonnegative
     from subgrad.interval import Interval
 
+    a_set("S", S)
     low = nonnegative("lower", lower)
     up = nonnegative("upper", upper, infinite=True)
-    return weighted_sum(Box(Interval(low[..., None], up[..., None])), [S])
+    return _weighted(Box(Interval(low[..., None], up[..., None])), [S])
 
 
 class Composition(Function):
@@ -211,7 +225,12 @@ class Composition(Function):
             W = self.h._subdifferential(F, np.float64(0))
             w = W._part(np.broadcast_to(self.curved, F.shape), np.zeros(F.shape, bool))
             w = w.min_norm()
-        return value, sum(w[..., i, None] * g for i, (_, g) in enumerate(pairs))
+        # Weight 0 keeps what a steep end of a domain says out of the sum.
+        terms = [
+            np.where(w[..., i, None] == 0, 0.0, w[..., i, None] * g)
+            for i, (_, g) in enumerate(pairs)
+        ]
+        return value, sum(terms)
 
     def _subdifferential(self, x: Array, eps: Array) -> Set:
         F = self._inner(x)
@@ -222,7 +241,7 @@ class Composition(Function):
         W = self._signed(W)
         e = share(np.asarray(eps) - first, W, self.curved)
         sets = [f._subdifferential(x, e) for f in self.parts]
-        S = self._with_normals(weighted_sum(W, sets, self.curved), x)
+        S = self._with_normals(_weighted(W, sets, self.curved), x)
         return mark(S, self._proved(x)).restrict(inside)
 
     def _signed(self, W: Set) -> Set:
@@ -264,13 +283,16 @@ class Composition(Function):
         base = np.where(np.isfinite(D), D, 0.0)
         slope = self.h._directional(F, base)
         if np.any(steep):
-            # As F' falls to -inf: h' falls with it, unless h is flat that way.
-            down = self.h._directional(F, np.where(steep, -1.0, 0.0))
-            slope = np.where(steep.any(-1) & (down < 0), -np.inf, slope)
+            # As F' falls to -inf: only weights that are 0 there stay in the game.
+            W = self._signed(self.h._subdifferential(F, np.zeros(())))
+            W = W._part(steep, steep)
+            slope = np.where(steep.any(-1), W.support(base), slope)
         if not self.h.finite and not self.polyhedral:
             t = 2.0**-20 * (1 + norm(x)) / np.maximum(norm(d), 1e-300)
             ahead = np.isposinf(self._value(x + t[..., None] * d))
-            slope = np.where(ahead & ~self.h._interior(F), np.inf, slope)
+            # Where F' points into the domain of h, the first order decides.
+            flat = ~self.h._interior(F) & (slope >= 0)
+            slope = np.where(ahead & flat, np.inf, slope)
         return np.where(leaves, np.inf, slope)
 
     def _normal(self, x: Array) -> Set:
@@ -281,7 +303,7 @@ class Composition(Function):
         F = np.where(inside[..., None], F, 0.0)
         zero = np.zeros(())
         sets = [f._subdifferential(x, zero) for f in self.parts]
-        S = weighted_sum(self._signed(self.h._normal(F)), sets, self.curved)
+        S = _weighted(self._signed(self.h._normal(F)), sets, self.curved)
         return mark(self._with_normals(S, x), self._proved(x)).restrict(inside)
 
     def _interior(self, x: Array) -> Array:
@@ -323,6 +345,8 @@ def compose(h: Any, *fs: Any, nondecreasing: bool = False) -> Function:
     if not parts:
         raise ValueError("compose needs at least one inner function")
     if not isinstance(h, Function):
+        if len(parts) != 1:
+            raise ValueError(f"h takes 1 argument, got {len(parts)} functions")
         h = Separable(h)
     if h.n is not None and h.n != len(parts):
         raise ValueError(f"h takes {h.n} arguments, got {len(parts)} functions")

@@ -14,17 +14,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from subgrad.core import Function
+import numpy as np
+
+from subgrad._check import vector
+from subgrad.core import Function, a_function
 
 
 def conjugate(f: Function) -> Function:
     """f*, a Function. NotImplementedError, by name, where no closed form is known."""
-    return f.conjugate()
+    return a_function("f", f).conjugate()
 
 
 def fenchel_young(f: Function, x: Any, g: Any) -> Any:
     """f(x) + f*(g) - <g, x> >= 0, and 0 just where g is a subgradient of f at x."""
-    import numpy as np
-
-    star = f.conjugate()
-    return f.value(x) + star.value(g) - np.vecdot(np.asarray(g), np.asarray(x))
+    star = conjugate(f)
+    x = vector("x", x, f.n)
+    g = vector("g", g, x.shape[-1])
+    return f.value(x) + star.value(g) - np.vecdot(g, x)

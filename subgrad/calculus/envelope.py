@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from subgrad._check import Array, positive
-from subgrad.core import Function, Set
+from subgrad.core import Function, Set, a_function
 from subgrad.sets.box import point
 
 
@@ -73,4 +73,4 @@ class MoreauEnvelope(Function):
 
 def moreau_envelope(f: Function, t: Any = 1.0) -> MoreauEnvelope:
     """min_u f(u) + |u - x|² / (2 t)."""
-    return MoreauEnvelope(f, positive("t", t))
+    return MoreauEnvelope(a_function("f", f), positive("t", t))

@@ -11,6 +11,7 @@ of an intersection is the sum of the normal cones under the condition of Rockafe
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,9 +20,9 @@ from subgrad._batch import every
 from subgrad._check import Array
 from subgrad.affine import same, vstack
 from subgrad.calculus.sum import as_function, common, mark, minkowski, qualified
-from subgrad.core import Function, Mask, Set
+from subgrad.core import Function, Mask, Set, a_set
 from subgrad.interval import Interval
-from subgrad.sets.box import on_line
+from subgrad.sets.box import on_line, point
 
 
 class HullOfUnion(Set):
@@ -76,7 +77,17 @@ class HullOfUnion(Set):
         on = np.isfinite(h) & (gap <= np.asarray(eps)[..., None])
         rest = np.where(on, np.asarray(eps)[..., None] - np.where(on, gap, 0), 0)
         faces = [p.exposed_face(d, rest[..., i]) for i, p in enumerate(self.parts)]
-        return union(faces, on).restrict(np.isfinite(top))
+        face = union(faces, on)
+        # The closed hull recedes wherever a part does, whether it is active or not.
+        cones = []
+        for i, p in enumerate(self.parts):
+            cone = p.recession_cone()
+            if not np.all(cone.is_singleton):
+                on = self._counted()[..., i, None] & np.array([True, False])
+                on = on | ~on[..., :1] & np.array([False, True])
+                zero = point(np.zeros(self.dim))
+                cones.append(union([cone.exposed_face(d), zero], on))
+        return minkowski([face, *cones]).restrict(np.isfinite(top))
 
     def _corners(self) -> tuple[Array, Array] | None:
         counted = zip(self.parts, self._counted(), strict=True)
@@ -93,7 +104,7 @@ class HullOfUnion(Set):
             b, on = p.box(), self.active[..., i, None]
             low.append(np.where(on, b.lower, np.inf))
             up.append(np.where(on, b.upper, -np.inf))
-        return Interval._raw(np.minimum.reduce(low), np.maximum.reduce(up))
+        return Interval._raw(reduce(np.minimum, low), reduce(np.maximum, up))
 
     def _recession(self) -> Set:
         cones = [p.recession_cone() for p in self.parts]
@@ -121,6 +132,10 @@ def union(sets: list[Set], active: Mask) -> Set:
 
 def hull_of_union(*sets: Set) -> Set:
     """The closed convex hull of the union of the sets."""
+    if not sets:
+        raise ValueError("hull_of_union needs at least one set")
+    for S in sets:
+        a_set("part", S)
     return union(list(sets), np.ones(len(sets), bool))
 
 
@@ -157,7 +172,8 @@ class Maximum(Function):
         # The first active piece that has a subgradient there.
         good = (values == top[..., None]) & np.isfinite(slopes).all(-1)
         i = np.argmax(good, axis=-1)[..., None, None]
-        return top, np.take_along_axis(slopes, i, -2)[..., 0, :]
+        g = np.take_along_axis(slopes, i, -2)[..., 0, :]
+        return top, np.where(good.any(-1)[..., None], g, np.nan)
 
     def _subdifferential(self, x: Array, eps: Array) -> Set:
         values = self._values(x)
@@ -226,6 +242,7 @@ def maximum(*fs: Any) -> Function:
         flat += f.parts if isinstance(f, Maximum) else (f,)
     if len(flat) == 1:
         return flat[0]
+    common(flat)
     affine = [f for f in flat if isinstance(f, Affine)]
     if len(affine) > 1:
         var = None

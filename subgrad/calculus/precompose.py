@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from subgrad._check import Array
-from subgrad.affine import AffineMap, Diagonal, Operator, chain, identity
+from subgrad.affine import AffineMap, Diagonal, Matrix, Operator, chain, identity
 from subgrad.calculus.scale import ScaledSet, scaled_set
 from subgrad.calculus.sum import MinkowskiSum, mark
 from subgrad.core import Function, Mask, Set, _nearest, norm
@@ -223,7 +223,9 @@ class Precomposed(Function):
             raise NotImplementedError("f(A x + b).conjugate: only for A = w I, w != 0")
         g = AffineMap(None, Diagonal(1 / w, self.op.rows), None, self.map.shape)
         star = precompose(self.f.conjugate(), g)
-        return star if self.map.b is None else star - self.map._full() @ g
+        if self.map.b is None:
+            return star
+        return star - g._with(*_row(self.map._full(), g))
 
     def _cvxpy(self, x: Any) -> Any:
         z = self.op.to_cvxpy(x)
@@ -231,6 +233,11 @@ class Precomposed(Function):
 
     def __repr__(self) -> str:
         return f"{self.f!r}({self.map!r})"
+
+
+def _row(b: Array, g: AffineMap) -> tuple[Operator, None, tuple[int, ...]]:
+    """The map <b, g>, one row; b may be a batch."""
+    return chain(Matrix(b[..., None, :]), g.op), None, (1,)
 
 
 def precompose(f: Function, map: AffineMap) -> Function:

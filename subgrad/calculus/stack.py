@@ -15,7 +15,7 @@ from subgrad._budget import blocks as shares
 from subgrad._budget import join
 from subgrad._check import Array
 from subgrad.calculus.sum import add_slopes, as_function
-from subgrad.core import Function, Mask, Set, norm
+from subgrad.core import Function, Mask, Set, a_set, norm
 from subgrad.interval import Interval
 from subgrad.sets.box import Box
 
@@ -147,6 +147,10 @@ class Product(Set):
 
 def product(sets: list[Set]) -> Set:
     """S_1 x ... x S_k; of boxes, a box."""
+    if not sets:
+        raise ValueError("product needs at least one set")
+    for S in sets:
+        a_set("part", S)
     if all(isinstance(s, Box) for s in sets):
         boxes = [s.box() for s in sets]
         low, up = (_join([getattr(b, e) for b in boxes]) for e in ("lower", "upper"))

@@ -194,7 +194,7 @@ class Sum(Function):
     def _prox(self, x: Array, t: Array) -> Array:
         from subgrad.functions.quadratic import split_quadratic
 
-        f, q, c, _ = split_quadratic(self)
+        f, q, c, _ = split_quadratic(self, x.shape[-1])
         if f is None:
             raise NotImplementedError("Sum.prox: only f + linear + multiple of |x|^2")
         # f(u) + <c, u> + q/2 |u|^2 + |u - x|^2 / (2t): complete the square.
@@ -209,7 +209,9 @@ class Sum(Function):
         from subgrad.calculus.envelope import moreau_envelope
         from subgrad.functions.quadratic import split_quadratic
 
-        f, q, c, offset = split_quadratic(self)
+        if self.n is None:
+            raise NotImplementedError("Sum.conjugate: apply it to a variable first")
+        f, q, c, offset = split_quadratic(self, self.n)
         if f is None:
             raise NotImplementedError(
                 "Sum.conjugate: only f + linear + multiple of |x|^2"
@@ -256,6 +258,8 @@ def as_function(f: Any, like: Function | None = None) -> Function:
         return f
     if isinstance(f, AffineMap):
         return Affine.of(f)
+    if isinstance(f, Set):
+        raise TypeError(f"term must be a Function, a map or a number, got {f!r}")
     return Affine.constant(real("term", f))
 
 

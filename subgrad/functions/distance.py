@@ -33,22 +33,28 @@ class Distance(Function):
     def _key(self) -> tuple[Any, ...]:
         return (self.S,)
 
+    def _away(self, x: Array) -> tuple[Array, Array]:
+        """P_S(x), and x - P_S(x), zero where that is rounding."""
+        p = self.S._project(x)
+        away = x - p
+        blur = 8 * np.finfo(away.dtype).eps * (norm(x) + norm(p))
+        return p, np.where((norm(away) <= blur)[..., None], 0.0, away)
+
     def _value(self, x: Array) -> Array:
-        return norm(x - self.S._project(x))
+        return norm(self._away(x)[1])
 
     def _subgradient(self, x: Array) -> Array:
-        return self._oracle(x)[1]
+        return unit(self._away(x)[1])
 
     def _oracle(self, x: Array) -> tuple[Array, Array]:
-        away = x - self.S._project(x)
+        away = self._away(x)[1]
         return norm(away), unit(away)
 
     def _subdifferential(self, x: Array, eps: Array) -> Set:
-        inside = np.asarray(self.S.contains(x))
-        p = self.S._project(x)
-        centre = np.where(inside[..., None], 0.0, unit(x - p))
+        p, away = self._away(x)
+        inside = norm(away) == 0
         cone = self.S._normal_cone(p, np.zeros(()))
-        return ConeBall(centre, np.where(inside, 1.0, 0.0), cone)
+        return ConeBall._raw(unit(away), np.where(inside, 1.0, 0.0), cone)
 
     def _directional(self, x: Array, d: Array) -> Array:
         return self._subdifferential(x, np.zeros(()))._support(d)

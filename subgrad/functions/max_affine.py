@@ -34,6 +34,17 @@ class MaxAffine(Precomposed):
         v = self.map._forward(x)
         return Hull._raw(self.op.A, v >= (v.max(-1) - eps)[..., None])
 
+    def _subgradient(self, x: Array) -> Array:
+        return self._oracle(x)[1]
+
+    def _oracle(self, x: Array) -> tuple[Array, Array]:
+        v, A = self.map._forward(x), self.op.A
+        i = np.argmax(v, axis=-1)
+        if A.ndim == 2:
+            return v.max(-1), A[i]
+        A = np.broadcast_to(A, (*i.shape, *A.shape[-2:]))
+        return v.max(-1), np.take_along_axis(A, i[..., None, None], -2)[..., 0, :]
+
     def _nondecreasing(self, low: Array) -> Mask:
         A = self.op.A
         return np.all(A >= 0, axis=tuple(range(A.ndim - 1)))

@@ -70,6 +70,10 @@ class Norm2(_Norm):
     def _subgradient(self, x: Array) -> Array:
         return unit(x)
 
+    def _oracle(self, x: Array) -> tuple[Array, Array]:
+        size = norm(x)
+        return size, x / np.where(size > 0, size, 1)[..., None]
+
 
 class NormInf(_Norm):
     r"""max_i |x_i|, the support function of the cross-polytope."""
@@ -115,6 +119,14 @@ class MaxEntry(_Of):
 
     def _value(self, x: Array) -> Array:
         return x.max(-1)
+
+    def _subgradient(self, x: Array) -> Array:
+        g = np.zeros_like(x)
+        np.put_along_axis(g, np.argmax(x, axis=-1, keepdims=True), 1, -1)
+        return g
+
+    def _oracle(self, x: Array) -> tuple[Array, Array]:
+        return self._value(x), self._subgradient(x)
 
 
 class SumLargest(_Of):

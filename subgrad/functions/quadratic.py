@@ -25,13 +25,15 @@ class Quadratic(Function):
 
     def __init__(self, P: Any) -> None:
         self._sparse = hasattr(P, "toarray")
-        self.P = P if self._sparse else real("P", P)
+        self.P = P.tocsr() if self._sparse else real("P", P)
         if self._sparse:
-            real("P", P.data)
+            real("P", self.P.data)
         if self.P.ndim != 2 or self.P.shape[0] != self.P.shape[1] or 0 in self.P.shape:
             raise ValueError(f"P must be a square matrix, got shape {self.P.shape}")
         self.n = self.P.shape[0]
-        size = abs(self.P).max()
+        size = float(abs(self.P).max())
+        if size == 0:
+            return
         if abs(self.P - self.P.T).max() > 1e-12 * size:
             raise ValueError("P must be symmetric")
         if self._least() < -1e-10 * size * self.n:
@@ -151,7 +153,7 @@ class SquaredNorm(Function):
 squared_norm = SquaredNorm(2.0)
 
 
-def split_quadratic(f: Any) -> tuple[Function | None, Array, Array, Array]:
+def split_quadratic(f: Any, n: int) -> tuple[Function | None, Array, Array, Array]:
     r"""f = rest + <c, .> + q/2 |.|² + a as (rest, q, c, a); rest None if it cannot.
 
     Exactly one part may be neither affine nor a multiple of a squared distance.
@@ -160,21 +162,19 @@ def split_quadratic(f: Any) -> tuple[Function | None, Array, Array, Array]:
     from subgrad.calculus.scale import Scaled
     from subgrad.functions.linear import Affine
 
-    rest, q, c = [], np.zeros(()), np.zeros(f.n or 1)
-    offset, zero = np.zeros(()), np.zeros(f.n or 1)
+    zero = np.zeros(n)
+    rest, q, c, offset = [], np.zeros(()), zero, np.zeros(())
     for part in f.parts:
-        a, g = (part.a, part.f) if isinstance(part, Scaled) else (1.0, part)
+        a, g = (part.a, part.f) if isinstance(part, Scaled) else (np.ones(()), part)
         inner = g.f if isinstance(g, Precomposed) else g
         if isinstance(g, Affine):
-            c = c + a * g._gradient(f.n or 1)
-            offset = offset + a * g._value(zero)
+            c = c + a[..., None] * g._gradient(n)
         elif isinstance(inner, SquaredNorm) and (g is inner or g.op.scalar is not None):
             s, b = (1.0, None) if g is inner else (g.op.scalar, g.map.b)
             q = q + a * inner.c * s**2
-            c = c if b is None else c + a * inner.c * s * b
-            offset = offset + a * g._value(zero)
+            c = c if b is None else c + (a * inner.c * s)[..., None] * b
         else:
             rest.append(part)
-    if f.n is None or len(rest) != 1:
-        return None, q, c, offset
-    return rest[0], q, c, offset
+            continue
+        offset = offset + a * g._value(zero)
+    return (rest[0] if len(rest) == 1 else None), q, c, offset

@@ -81,7 +81,10 @@ class Support(Function):
 
     def _prox(self, x: Array, t: Array) -> Array:
         t = np.asarray(t)[..., None]
-        return x - t * self._body(x.shape[-1])._project(x / t)
+        s = t * self._body(x.shape[-1])._project(x / t)
+        p = x - s
+        # What cancels is zero: a direction made of rounding may be one without bound.
+        return np.where(np.abs(p) <= 4 * np.finfo(p.dtype).eps * np.abs(x), 0.0, p)
 
     def conjugate(self) -> Function:
         from subgrad.functions.indicator import Indicator
@@ -89,4 +92,7 @@ class Support(Function):
         return Indicator(self)
 
     def _cvxpy(self, x: Any) -> Any:
-        return self._body(x.shape[0] if x.shape else 1)._support_cvxpy(x)
+        S = self._body(x.shape[0])
+        if S.batch:
+            raise ValueError(f"to_cvxpy takes one function, got a batch: {S.batch}")
+        return S._support_cvxpy(x)

@@ -8,6 +8,7 @@ import numpy as np
 
 from subgrad._check import Array, real, vector
 from subgrad.core import Set, norm
+from subgrad.interval import Interval
 
 
 class AffineSubspace(Set):
@@ -60,7 +61,7 @@ class AffineSubspace(Set):
         return np.vecmat(np.matvec(self.basis, d), self.basis)
 
     def _flat(self, d: Array) -> Array:
-        return norm(self._along(d)) <= 1e-9 * (1 + norm(d))
+        return norm(self._along(d)) <= 1e-9 * norm(d)
 
     def _support(self, d: Array) -> Array:
         return np.where(self._flat(d), np.vecdot(self.point, d), np.inf)
@@ -77,6 +78,11 @@ class AffineSubspace(Set):
 
     def _project(self, y: Array) -> Array:
         return self.point + self._along(y)
+
+    def _box(self) -> Interval:
+        wide = np.any(np.abs(self.basis) > 1e-12, axis=-2)
+        low = np.where(wide, -np.inf, self.point)
+        return Interval._raw(low, np.where(wide, np.inf, self.point))
 
     def _frame(self) -> tuple[Array, Array, Array, Array]:
         free = np.full(len(self.basis), np.inf)

@@ -8,7 +8,7 @@ import numpy as np
 
 from subgrad._budget import spend
 from subgrad._check import Array, nonnegative, vector
-from subgrad.core import Mask, Set, norm, unit
+from subgrad.core import Mask, Set, a_cone, norm, unit
 from subgrad.interval import Interval
 
 
@@ -78,7 +78,21 @@ class GroupBall(Set):
         groups = groups if isinstance(groups, Groups) else Groups(groups)
         center = vector("center", center, groups.n)
         radius = nonnegative("radius", radius)
-        radius = radius[..., None] if groups.count == 1 else np.atleast_1d(radius)
+        if groups.count == 1:
+            radius = radius[..., None]
+        elif radius.ndim and radius.shape[-1] != groups.count:
+            raise ValueError(
+                f"radius must have shape (..., {groups.count}), got {radius.shape}"
+            )
+        shape = np.broadcast_shapes(radius.shape, (groups.count,))
+        radius = np.broadcast_to(radius, shape)
+        try:
+            np.broadcast_shapes(center.shape[:-1], radius.shape[:-1])
+        except ValueError:
+            raise ValueError(
+                f"radius of batch {radius.shape[:-1]} does not fit a center of batch "
+                f"{center.shape[:-1]}"
+            ) from None
         self._set(center, radius, groups, np.full(1, -np.inf), np.full(1, np.inf))
 
     @classmethod
@@ -145,7 +159,10 @@ class GroupBall(Set):
         u = self._cone(y - self.center)
         size = self.groups.norm(u)
         shrink = np.minimum(1.0, self.radius / np.where(size > 0, size, 1.0))
-        return self.center + self.groups.spread(shrink) * u
+        p = self.center + self.groups.spread(shrink) * u
+        # A member is its own projection, without rounding.
+        still = (self.groups.spread(shrink) == 1) & (u == y - self.center)
+        return np.where(still, y, p)
 
     @property
     def is_round(self) -> bool:
@@ -263,9 +280,18 @@ class ConeBall(Set):
     _parts: ClassVar = ("cone",)
 
     def __init__(self, center: Any, radius: Any, cone: Set) -> None:
-        self.center = vector("center", center, cone.dim)
-        self.radius = nonnegative("radius", radius)
-        self.cone, self.dim = cone, cone.dim
+        a_cone(cone)
+        center = vector("center", center, cone.dim)
+        self._set(center, nonnegative("radius", radius), cone)
+
+    def _set(self, center: Array, radius: Array, cone: Set) -> ConeBall:
+        np.broadcast_shapes(center.shape[:-1], radius.shape, cone.batch)
+        self.center, self.radius, self.cone, self.dim = center, radius, cone, cone.dim
+        return self
+
+    @classmethod
+    def _raw(cls, center: Array, radius: Array, cone: Set) -> ConeBall:
+        return ConeBall.__new__(ConeBall)._set(center, radius, cone)
 
     def _support(self, d: Array) -> Array:
         return np.vecdot(self.center, d) + self.radius * norm(self.cone._project(d))
@@ -278,7 +304,7 @@ class ConeBall(Set):
         up = norm(v) > 1e-12 * norm(d)
         center = self.center + np.where(up, self.radius, 0)[..., None] * unit(v)
         cone = self.cone.exposed_face(np.where(up[..., None], 0.0, d))
-        return ConeBall(center, np.where(up, 0.0, self.radius), cone)
+        return ConeBall._raw(center, np.where(up, 0.0, self.radius), cone)
 
     def _project(self, y: Array) -> Array:
         u = self.cone._project(y - self.center)

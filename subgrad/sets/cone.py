@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from subgrad._check import Array, real
-from subgrad.core import Mask, Set, norm, unit
+from subgrad.core import Mask, Set, a_cone, norm, unit
+from subgrad.interval import Interval
 
 
 class Cone(Set):
@@ -40,7 +41,7 @@ class Cone(Set):
 
     def _support(self, d: Array) -> Array:
         top = self._heights(d).max(-1)
-        return np.where(top <= 1e-9 * (1 + norm(d)), 0.0, np.inf)
+        return np.where(top <= 1e-9 * norm(d), 0.0, np.inf)
 
     def _support_point(self, d: Array) -> Array:
         shape = np.broadcast_shapes((*self.batch, self.dim), d.shape)
@@ -53,7 +54,7 @@ class Cone(Set):
 
     def _face(self, d: Array, eps: Array) -> Cone:
         v = self._heights(d)
-        tol = 1e-9 * (1 + norm(d))
+        tol = 1e-9 * norm(d)
         face = Cone._raw(self.generators, self.active & (v >= -tol[..., None]))
         return face.restrict(v.max(-1) <= tol)
 
@@ -61,6 +62,11 @@ class Cone(Set):
         from subgrad.sets.nearest import nearest_cone
 
         return self._each(y, lambda one, v: nearest_cone(one.generators[one.active], v))
+
+    def _box(self) -> Interval:
+        G = np.where(self.active[..., None], self.generators, 0.0)
+        low = np.where(G.min(-2) < 0, -np.inf, 0.0)
+        return Interval._raw(low, np.where(G.max(-2) > 0, np.inf, 0.0))
 
     def _frame(self) -> tuple[Array, Array, Array, Array]:
         G = self.generators[self.active].T
@@ -75,7 +81,7 @@ class Cone(Set):
         away = np.broadcast_to(-x[..., None, :], (*lead, 1, self.dim))
         on = np.broadcast_to(self.active, G.shape[:-1])
         on = np.concatenate([on, np.ones((*lead, 1), bool)], -1)
-        return Polar(Cone._raw(np.concatenate([G, away], -2), on))
+        return Polar._raw(Cone._raw(np.concatenate([G, away], -2), on))
 
     def _recession(self) -> Cone:
         return self
@@ -102,8 +108,15 @@ class Polar(Set):
     _parts: ClassVar = ("cone",)
 
     def __init__(self, cone: Set) -> None:
-        self.cone, self.dim = cone, cone.dim
-        self.polyhedral = cone.polyhedral
+        self._set(a_cone(cone))
+
+    def _set(self, cone: Set) -> Polar:
+        self.cone, self.dim, self.polyhedral = cone, cone.dim, cone.polyhedral
+        return self
+
+    @classmethod
+    def _raw(cls, cone: Set) -> Polar:
+        return Polar.__new__(Polar)._set(cone)
 
     def _alive(self) -> Any:
         return np.ones(self.cone.batch, bool)[()]
@@ -123,7 +136,7 @@ class Polar(Set):
         from subgrad.calculus.sum import minkowski
 
         minus = Cone._raw(-d[..., None, :], np.ones(1, bool))
-        return Polar(minkowski([self.cone, minus])).restrict(self.cone.contains(d))
+        return Polar._raw(minkowski([self.cone, minus])).restrict(self.cone.contains(d))
 
     def _project(self, y: Array) -> Array:
         return y - self.cone._project(y)
@@ -160,7 +173,7 @@ class NormalCone(Polar):
     _parts: ClassVar = ("cone", "at")
 
     def __init__(self, cone: Set, at: Set) -> None:
-        super().__init__(cone)
+        self._set(cone)
         self.at = at
 
     def _contains(self, z: Array, tol: float) -> Array:
@@ -171,8 +184,8 @@ class NormalCone(Polar):
         return inside | super()._contains(z, tol)
 
     def _normal_cone(self, x: Array, eps: Array) -> Set:
-        from subgrad.calculus.compose import weighted_sum
+        from subgrad.calculus.compose import _weighted
 
         # The face is that of D, to the tolerance of membership.
         face = self.at.exposed_face(x, 1e-9 * (1 + norm(x)))
-        return weighted_sum(self.cone.weights, [face])
+        return _weighted(self.cone.weights, [face])

@@ -8,6 +8,7 @@ import numpy as np
 
 from subgrad._check import Array, real, vector
 from subgrad.core import Set, norm
+from subgrad.interval import Interval
 
 
 class HalfSpace(Set):
@@ -49,7 +50,7 @@ class HalfSpace(Set):
         """lambda with d = lambda a, and whether there is one (tolerance 1e-9)."""
         aa = np.vecdot(self.a, self.a)
         lam = np.vecdot(self.a, d) / np.where(aa > 0, aa, 1.0)
-        return lam, norm(d - lam[..., None] * self.a) <= 1e-9 * (1 + norm(d))
+        return lam, norm(d - lam[..., None] * self.a) <= 1e-9 * norm(d)
 
     def _support(self, d: Array) -> Array:
         lam, along = self._multiple(d)
@@ -94,6 +95,16 @@ class HalfSpace(Set):
         move = (np.clip(v, self.lower, self.upper) - v) / np.where(aa > 0, aa, 1.0)
         return y + np.where(aa > 0, move, 0.0)[..., None] * self.a
 
+    def _box(self) -> Interval:
+        # Bounded in a coordinate only if a has no other.
+        a, some = self.a, self.a != 0
+        alone = some & (some.sum(-1, keepdims=True) == 1)
+        b = np.where(alone, a, 1.0)
+        ends = Interval._raw(self.lower[..., None] / b, self.upper[..., None] / b)
+        low = np.where(b > 0, ends.lower, ends.upper)
+        up = np.where(b > 0, ends.upper, ends.lower)
+        return Interval._raw(np.where(alone, low, -np.inf), np.where(alone, up, np.inf))
+
     def _frame(self) -> tuple[Array, Array, Array, Array]:
         # An orthonormal basis that begins with a: an interval, then whole lines.
         size = norm(self.a)
@@ -121,6 +132,23 @@ class HalfSpace(Set):
     def _recession(self) -> HalfSpace:
         up = np.where(self.upper == np.inf, np.inf, 0.0)
         return self._like(self.a, up, np.where(self.lower == -np.inf, -np.inf, 0.0))
+
+    def _support_cvxpy(self, x: Any) -> Any:
+        import cvxpy as cp
+
+        t = cp.Variable()
+        finite = [float(e) for e in (self.upper, self.lower) if np.isfinite(e)]
+        sides = [x == t * self.a]
+        if np.isinf(self.upper):
+            sides.append(t <= 0)
+        if np.isinf(self.lower):
+            sides.append(t >= 0)
+        value = (
+            cp.maximum(*(e * t for e in finite))
+            if len(finite) > 1
+            else (sum(e * t for e in finite))
+        )
+        return value + cp.transforms.indicator(sides)
 
     def _cvxpy(self, z: Any, scale: Any) -> list[Any]:
         sides = []

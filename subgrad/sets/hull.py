@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from subgrad._check import Array, positive, real
+from subgrad._check import Array, count, positive, real
 from subgrad.core import Mask, Set, norm
 from subgrad.interval import Interval
 
@@ -56,7 +56,8 @@ class Hull(Set):
         best = np.argmax(self._heights(d), axis=-1)
         if self.points.ndim == 2:
             return self.points[best]
-        return np.take_along_axis(self.points, best[..., None, None], -2)[..., 0, :]
+        points = np.broadcast_to(self.points, (*best.shape, *self.points.shape[-2:]))
+        return np.take_along_axis(points, best[..., None, None], -2)[..., 0, :]
 
     def _face(self, d: Array, eps: Array) -> Hull:
         v = self._heights(d)
@@ -81,7 +82,7 @@ class Hull(Set):
         from subgrad.sets.cone import Polar
 
         rays = np.zeros((0, self.dim))
-        return Polar(cone_over(self.points, rays, x, self.active))
+        return Polar._raw(cone_over(self.points, rays, x, self.active))
 
     def _part(self, low: Mask, high: Mask) -> Hull:
         p = self.points
@@ -131,9 +132,7 @@ class CrossPolytope(Set):
     polyhedral = True
 
     def __init__(self, n: int, radius: Any = 1.0) -> None:
-        if not isinstance(n, int | np.integer) or n < 1:
-            raise ValueError(f"n must be a positive integer, got {n!r}")
-        every = np.ones(n, bool)
+        every = np.ones(count(n), bool)
         self._set(positive("radius", radius), every, every, np.True_)
 
     def _set(self, radius: Array, plus: Mask, minus: Mask, zero: Any) -> CrossPolytope:
@@ -159,6 +158,7 @@ class CrossPolytope(Set):
         return self.radius * self._top(self._heights(d))
 
     def _support_point(self, d: Array) -> Array:
+        d = np.broadcast_to(d, np.broadcast_shapes(d.shape, (*self.batch, self.dim)))
         v = self._heights(d)
         i = np.argmax(v, axis=-1)[..., None]
         chosen = np.take_along_axis(np.broadcast_to(d, v.shape), i, -1)
@@ -184,6 +184,7 @@ class CrossPolytope(Set):
 
         With 0 among the members a smaller sum is allowed, so the threshold is >= 0.
         """
+        y = np.broadcast_to(y, np.broadcast_shapes(y.shape, (*self.batch, self.dim)))
         sign = np.where(self.plus & (~self.minus | (y >= 0)), 1.0, -1.0)
         any_ = self.plus | self.minus
         v = np.where(any_, sign * y, -np.inf)

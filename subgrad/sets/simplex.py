@@ -6,8 +6,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from subgrad._check import Array, positive, real, vector
+from subgrad._check import Array, count, positive, real
 from subgrad.core import Mask, Set
+from subgrad.interval import Interval
 
 
 class CappedSimplex(Set):
@@ -27,9 +28,16 @@ class CappedSimplex(Set):
         self, lower: Any, upper: Any, total: Any, n: int | None = None
     ) -> None:
         lower, upper = real("lower", lower), real("upper", upper)
-        if n is None:
-            n = np.broadcast_shapes(np.atleast_1d(lower).shape, np.shape(upper))[-1]
-        shape = np.broadcast_shapes(lower.shape, upper.shape, (n,))
+        n = None if n is None else count(n)
+        try:
+            if n is None:
+                n = np.broadcast_shapes(lower.shape, upper.shape, (1,))[-1]
+            shape = np.broadcast_shapes(lower.shape, upper.shape, (n,))
+        except ValueError:
+            raise ValueError(
+                f"lower and upper must be numbers or of shape (..., {n or 'n'}), got "
+                f"{lower.shape} and {upper.shape}"
+            ) from None
         if np.any(lower > upper):
             raise ValueError("lower must not exceed upper")
         self._set(
@@ -59,7 +67,7 @@ class CappedSimplex(Set):
     def _fill(self, d: Array) -> tuple[Array, Array]:
         """A maximiser of <., d>, and the value of d at which the filling stops."""
         room = self.upper - self.lower
-        shape = np.broadcast_shapes(d.shape, room.shape)
+        shape = np.broadcast_shapes(d.shape, room.shape, (*self.total.shape, 1))
         d, room = np.broadcast_to(d, shape), np.broadcast_to(room, shape)
         order = np.argsort(-d, axis=-1, kind="stable")
         sized = np.take_along_axis(room, order, -1)
@@ -145,6 +153,15 @@ class CappedSimplex(Set):
         points = self.lower + slack * np.eye(self.dim)[free]
         return points if free.any() else self.lower[None], np.zeros((0, self.dim))
 
+    def _box(self) -> Interval:
+        # What the others leave of the total.
+        low = self.total - self.upper.sum(-1)
+        up = self.total - self.lower.sum(-1)
+        return Interval._raw(
+            np.maximum(self.lower, low[..., None] + self.upper),
+            np.minimum(self.upper, up[..., None] + self.lower),
+        )
+
     def _interior(self, z: Array) -> Array:
         open_ = (self.lower < z) & (z < self.upper)
         fixed = (self.lower == self.upper) & (z == self.lower)
@@ -178,8 +195,7 @@ class Simplex(CappedSimplex):
 
     def __init__(self, n: int, radius: Any = 1.0) -> None:
         r = positive("radius", radius)
-        lower = np.zeros(n)
-        vector("lower", lower, n)
+        lower = np.zeros(count(n))
         self._set(lower, np.broadcast_to(r[..., None], (*r.shape, n)), r)
 
     def _support_cvxpy(self, x: Any) -> Any:
