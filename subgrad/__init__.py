@@ -1,5 +1,8 @@
 """Subdifferentials as sets: an exact calculus, and solvers that stop with a proof."""
 
+from types import ModuleType as _Module
+
+from subgrad import cvx
 from subgrad.affine import AffineMap, linear, variable, variables, vstack
 from subgrad.calculus.compose import compose, scaled_union, weighted_sum
 from subgrad.calculus.conjugate import conjugate, fenchel_young
@@ -74,4 +77,6 @@ from subgrad.univariate.convex import Univariate
 from subgrad.univariate.linear import PiecewiseLinear
 
 __version__ = "0.1.0"
-__all__ = [name for name in dir() if not name.startswith("_")]
+__all__ = [
+    n for n, v in globals().items() if n[0] != "_" and not isinstance(v, _Module)
+]

@@ -3,297 +3,58 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-from subgrad._batch import Batched
 from subgrad._check import Array, real, vector
-
-# Linear operators: `forward` and `adjoint` act on last axes and trust their arrays.
-
-
-class Operator(Batched):
-    """A linear map R^cols -> R^rows."""
-
-    rows: int
-    cols: int
-    scalar: float | None = None  # the factor, when the map is a multiple of identity
-    tight: float | None = None  # c, when A Aᵀ = c I
-
-    def forward(self, x: Array) -> Array:
-        raise NotImplementedError
-
-    def adjoint(self, y: Array) -> Array:
-        raise NotImplementedError
-
-    @property
-    def T(self) -> Operator:
-        return Transposed(self)
-
-    def to_cvxpy(self, x: Any) -> Any:
-        """The map of a cvxpy expression."""
-        return self.dense() @ x
-
-    def dense(self) -> Array:
-        """The matrix, shape (rows, cols), of a single map."""
-        if self.rows < self.cols:
-            return self.adjoint(np.eye(self.rows))
-        return np.ascontiguousarray(self.forward(np.eye(self.cols)).T)
-
-
-class Transposed(Operator):
-    _parts = ("op",)
-
-    def __init__(self, op: Operator) -> None:
-        self.op, self.rows, self.cols, self.scalar = op, op.cols, op.rows, op.scalar
-
-    def forward(self, x: Array) -> Array:
-        return self.op.adjoint(x)
-
-    def adjoint(self, y: Array) -> Array:
-        return self.op.forward(y)
-
-    @property
-    def T(self) -> Operator:
-        return self.op
-
-
-class Diagonal(Operator):
-    """x -> w x, w one number or a vector (with batch axes)."""
-
-    _arrays: ClassVar = {"w": 1}
-
-    def __init__(self, w: Array, n: int) -> None:
-        self.w = w.reshape(1) if w.ndim == 0 else w
-        self.rows = self.cols = n
-        self.scalar = float(self.w[0]) if self.w.shape == (1,) else None
-        self.tight = self.scalar**2 if self.scalar is not None else None
-
-    def forward(self, x: Array) -> Array:
-        return x if self.scalar == 1.0 else self.w * x
-
-    def to_cvxpy(self, x: Any) -> Any:
-        import cvxpy as cp
-
-        return x if self.scalar == 1.0 else cp.multiply(self.w, x)
-
-    adjoint = forward
-
-    @property
-    def T(self) -> Operator:
-        return self
-
-
-def identity(n: int) -> Diagonal:
-    return Diagonal(np.ones(1), n)
-
-
-class Matrix(Operator):
-    """A dense matrix, shape (..., m, n), the leading axes batch."""
-
-    _arrays: ClassVar = {"A": 2}
-
-    def __init__(self, A: Array) -> None:
-        self.A = A
-        self.rows, self.cols = A.shape[-2:]
-
-    def forward(self, x: Array) -> Array:
-        if self.A.ndim > 2:
-            return np.matvec(self.A, x)
-        return self.A @ x if x.ndim == 1 else x @ self.A.T
-
-    def adjoint(self, y: Array) -> Array:
-        return y @ self.A if self.A.ndim == 2 else np.vecmat(y, self.A)
-
-
-class Sparse(Operator):
-    """A scipy.sparse array or a LinearOperator: anything with A @ X and A.T @ Y."""
-
-    def __init__(self, A: Any) -> None:
-        self.A, self.rows, self.cols = A, *A.shape
-
-    def _key(self) -> tuple[Any, ...]:
-        return (id(self.A),)
-
-    def to_cvxpy(self, x: Any) -> Any:
-        return (self.A if hasattr(self.A, "toarray") else self.dense()) @ x
-
-    @staticmethod
-    def _apply(A: Any, x: Array) -> Array:
-        if x.ndim == 1:
-            return np.asarray(A @ x)
-        out = np.asarray(A @ x.reshape(-1, x.shape[-1]).T)
-        return out.T.reshape(*x.shape[:-1], A.shape[0])
-
-    def forward(self, x: Array) -> Array:
-        return self._apply(self.A, x)
-
-    def adjoint(self, y: Array) -> Array:
-        return self._apply(self.A.T, y)
-
-
-class Pick(Operator):
-    """x -> x[index], index an array of positions or a slice."""
-
-    def __init__(self, index: Any, rows: int, cols: int) -> None:
-        self.index, self.rows, self.cols = index, rows, cols
-        chosen = np.arange(cols)[index]
-        self.tight = 1.0 if len(np.unique(chosen)) == rows else None
-
-    def to_cvxpy(self, x: Any) -> Any:
-        return x[self.index]
-
-    def _key(self) -> tuple[Any, ...]:
-        return (np.arange(self.cols)[self.index].tobytes(), self.cols)
-
-    def forward(self, x: Array) -> Array:
-        return x[..., self.index]
-
-    def adjoint(self, y: Array) -> Array:
-        x = np.zeros((*y.shape[:-1], self.cols), y.dtype)
-        if isinstance(self.index, slice):
-            x[..., self.index] = y
-        else:
-            np.add.at(x, (..., self.index), y)
-        return x
-
-
-class Left(Operator):
-    """vec(X) -> vec(L X R) for X of shape (p, q); L or R None means the identity."""
-
-    def __init__(self, L: Any, R: Any, p: int, q: int) -> None:
-        self.L, self.R, self.shape = L, R, (p, q)
-        self.out = (p if L is None else L.shape[0], q if R is None else R.shape[1])
-        self.rows, self.cols = math.prod(self.out), p * q
-
-    def _key(self) -> tuple[Any, ...]:
-        return (id(self.L), id(self.R), self.shape)
-
-    @staticmethod
-    def _apply(L: Any, R: Any, x: Array, shape: tuple[int, int], size: int) -> Array:
-        X = x.reshape(*x.shape[:-1], *shape)
-        X = X if L is None else L @ X
-        X = X if R is None else X @ R
-        return X.reshape(*x.shape[:-1], size)
-
-    def forward(self, x: Array) -> Array:
-        return self._apply(self.L, self.R, x, self.shape, self.rows)
-
-    def adjoint(self, y: Array) -> Array:
-        L = None if self.L is None else self.L.T
-        R = None if self.R is None else self.R.T
-        return self._apply(L, R, y, self.out, self.cols)
-
-
-class Chain(Operator):
-    """x -> outer(inner(x))."""
-
-    _parts = ("outer", "inner")
-
-    def __init__(self, outer: Operator, inner: Operator) -> None:
-        self.outer, self.inner = outer, inner
-        self.rows, self.cols = outer.rows, inner.cols
-        if outer.tight and inner.tight:
-            self.tight = outer.tight * inner.tight
-
-    def to_cvxpy(self, x: Any) -> Any:
-        return self.outer.to_cvxpy(self.inner.to_cvxpy(x))
-
-    def forward(self, x: Array) -> Array:
-        return self.outer.forward(self.inner.forward(x))
-
-    def adjoint(self, y: Array) -> Array:
-        return self.inner.adjoint(self.outer.adjoint(y))
-
-
-class Total(Operator):
-    """x -> sum of op(x)."""
-
-    _parts = ("ops",)
-
-    def __init__(self, ops: tuple[Operator, ...]) -> None:
-        self.ops, self.rows, self.cols = ops, ops[0].rows, ops[0].cols
-
-    def to_cvxpy(self, x: Any) -> Any:
-        return sum(op.to_cvxpy(x) for op in self.ops)
-
-    def forward(self, x: Array) -> Array:
-        return sum((op.forward(x) for op in self.ops[1:]), self.ops[0].forward(x))
-
-    def adjoint(self, y: Array) -> Array:
-        return sum((op.adjoint(y) for op in self.ops[1:]), self.ops[0].adjoint(y))
-
-
-class Stack(Operator):
-    """x -> (op_1(x), op_2(x), ...), one below the other."""
-
-    _parts = ("ops",)
-
-    def __init__(self, ops: tuple[Operator, ...]) -> None:
-        self.ops, self.cols = ops, ops[0].cols
-        self.cuts = np.cumsum([op.rows for op in ops])
-        self.rows = int(self.cuts[-1])
-
-    def to_cvxpy(self, x: Any) -> Any:
-        import cvxpy as cp
-
-        return cp.hstack([op.to_cvxpy(x) for op in self.ops])
-
-    def forward(self, x: Array) -> Array:
-        parts = [op.forward(x) for op in self.ops]
-        lead = np.broadcast_shapes(*(p.shape[:-1] for p in parts))
-        parts = [np.broadcast_to(p, (*lead, p.shape[-1])) for p in parts]
-        return np.concatenate(parts, axis=-1)
-
-    def adjoint(self, y: Array) -> Array:
-        parts = np.split(y, self.cuts[:-1], axis=-1)
-        back = [op.adjoint(p) for op, p in zip(self.ops, parts, strict=True)]
-        return sum(back[1:], back[0])
-
-
-def chain(outer: Operator, inner: Operator) -> Operator:
-    if outer.scalar == 1.0:
-        return inner
-    if inner.scalar == 1.0:
-        return outer
-    if isinstance(outer, Diagonal) and isinstance(inner, Diagonal):
-        return Diagonal(outer.w * inner.w, inner.cols)
-    return Chain(outer, inner)
-
-
-def _matrix(A: Any) -> Operator | None:
-    """The operator of a matrix, sparse array or LinearOperator; None of a number."""
-    if hasattr(A, "toarray") or hasattr(A, "matvec"):
-        if hasattr(A, "data") and isinstance(A.data, np.ndarray):
-            real("A", A.data)
-        return Sparse(A)
-    A = real("A", A)
-    if A.ndim == 1:
-        A = A[None]
-    return Matrix(A) if A.ndim >= 2 else None
-
-
-def operator(A: Any, n: int, name: str = "A") -> Operator:
-    """A as a linear map on R^n, or a ValueError."""
-    op = A if isinstance(A, Operator) else _matrix(A)
-    if op is None:
-        raise ValueError(f"{name} must be a matrix, got a number: write {name} * x")
-    if op.rows == 0 or op.cols == 0:
-        raise ValueError(f"{name} must not be empty, got {op.rows} x {op.cols}")
-    if op.cols != n:
-        raise ValueError(f"{name} must have {n} columns, got {op.rows} x {op.cols}")
-    return op
-
-
-# The maps a user writes.
-
-
+from subgrad.operators import (
+    Chain,
+    Diagonal,
+    Left,
+    Matrix,
+    Operator,
+    Pick,
+    Sparse,
+    Stack,
+    Total,
+    Transposed,
+    chain,
+    identity,
+    operator,
+)
+
+__all__ = [
+    "AffineMap",
+    "Chain",
+    "Diagonal",
+    "Left",
+    "Matrix",
+    "Operator",
+    "Pick",
+    "Sparse",
+    "Stack",
+    "Total",
+    "Transposed",
+    "Variable",
+    "chain",
+    "identity",
+    "linear",
+    "multiple",
+    "operator",
+    "same",
+    "variable",
+    "variables",
+    "vstack",
+]
+
+
+@dataclass(frozen=True)
 class Variable:
-    """Identity of one stacked vector of variables; two of them never mix."""
+    """Identity of one stacked vector of variables, kept by copies and pickles."""
 
-    def __init__(self, size: int) -> None:
-        self.size = size
+    size: int
+    id: int = field(default_factory=lambda: uuid4().int)
 
     def __repr__(self) -> str:
         return f"variable of size {self.size}"
@@ -308,10 +69,9 @@ class AffineMap:
     """
 
     __array_ufunc__ = None
-    __hash__ = object.__hash__
 
     def __init__(
-        self, variable: Variable, op: Operator, b: Any, shape: tuple[int, ...]
+        self, variable: Variable | None, op: Operator, b: Any, shape: tuple[int, ...]
     ) -> None:
         self.variable, self.op, self.b, self.shape = variable, op, b, shape
 
@@ -324,6 +84,12 @@ class AffineMap:
     def cols(self) -> int:
         """The size of the variable."""
         return self.op.cols
+
+    @property
+    def batch(self) -> tuple[int, ...]:
+        """Leading shape of A and b, () for a single map."""
+        own = () if self.b is None else self.b.shape[:-1]
+        return np.broadcast_shapes(self.op.batch, own)
 
     def _forward(self, x: Array) -> Array:
         y = self.op.forward(x)
@@ -341,8 +107,8 @@ class AffineMap:
         return AffineMap(self.variable, op, b, shape)
 
     def _flat(self, name: str, a: Any) -> Array:
-        """An array against the value, flattened to (..., rows) or (1,)."""
-        a = real(name, a)
+        """A copy of an array against the value, flattened to (..., rows) or (1,)."""
+        a = np.array(real(name, a))
         if a.ndim == 0:
             return a.reshape(1)
         k = len(self.shape)
@@ -355,7 +121,17 @@ class AffineMap:
             raise ValueError(
                 f"{name} must end in the shape {self.shape} of the map, got {a.shape}"
             )
+        self._beside(name, a.shape[:-k])
         return a.reshape(*a.shape[:-k], self.rows)
+
+    def _beside(self, name: str, batch: tuple[int, ...]) -> None:
+        try:
+            np.broadcast_shapes(self.batch, batch)
+        except ValueError:
+            raise ValueError(
+                f"{name} has batch shape {batch}, which does not broadcast with the "
+                f"batch shape {self.batch} of the map"
+            ) from None
 
     def __add__(self, other: Any) -> Any:
         from subgrad.core import Function, Set
@@ -368,6 +144,7 @@ class AffineMap:
                 raise ValueError(
                     f"cannot add maps of shapes {self.shape}, {other.shape}"
                 )
+            self._beside("the second map", other.batch)
             shifts = [b for b in (self.b, other.b) if b is not None]
             ops = [
                 part
@@ -413,26 +190,33 @@ class AffineMap:
 
     def __rmatmul__(self, A: Any) -> AffineMap:
         """A @ X for this map on the right; a vector A makes one row."""
+        shape: tuple[int, ...]
         if len(self.shape) == 1:
             op = operator(A, self.rows)
-            shape: tuple[int, ...] = (op.rows,)
+            self._beside("A", op.batch)
+            shape = (op.rows,)
         else:
-            A = _two_axes("A", A, -1, self.shape[0])
+            A, one = _two_axes("A", A, -1, self.shape)
             op = Left(A, None, *self.shape)
-            shape = op.out
+            shape = op.out[1:] if one else op.out
         b = None if self.b is None else op.forward(self._full())
         return self._with(chain(op, self.op), b, shape)
 
     def __matmul__(self, B: Any) -> AffineMap:
-        """X @ B for a matrix map."""
+        """X @ B for a matrix map; a vector B makes one column, or one row of x @ B."""
+        from subgrad.core import Function
+
+        if isinstance(B, Function | AffineMap):
+            raise ValueError("a product of two expressions in x is not affine")
         if len(self.shape) == 1:
-            b = real("B", B)
-            if b.ndim != 1:
-                raise ValueError(f"x @ B needs a vector B, got shape {b.shape}")
-            return self.__rmatmul__(b)
-        op = Left(None, _two_axes("B", B, 0, self.shape[1]), *self.shape)
+            B = real("B", B)
+            if B.ndim != 1:
+                raise ValueError(f"x @ B needs a vector B, got shape {B.shape}")
+            return self.__rmatmul__(B)
+        B, one = _two_axes("B", B, 0, self.shape)
+        op = Left(None, B, *self.shape)
         b = None if self.b is None else op.forward(self._full())
-        return self._with(chain(op, self.op), b, op.out)
+        return self._with(chain(op, self.op), b, op.out[:1] if one else op.out)
 
     def _full(self) -> Array:
         """The shift b, written out to all rows."""
@@ -478,17 +262,24 @@ class AffineMap:
         return f"AffineMap({self.cols} -> {self.shape})"
 
 
-def _two_axes(name: str, A: Any, axis: int, size: int) -> Any:
-    A = A if hasattr(A, "toarray") else real(name, A)
-    A = A[None] if A.ndim == 1 and axis == -1 else A
-    if A.ndim != 2 or A.shape[axis] != size:
-        raise ValueError(f"{name} must be a matrix with {size} there, got {A.shape}")
-    return A
+def _two_axes(name: str, A: Any, axis: int, shape: tuple[int, ...]) -> tuple[Any, bool]:
+    """A matrix to meet a matrix map at `axis`, and whether it came as a vector."""
+    A, size = checked(name, A), shape[1 + axis]
+    one = A.ndim == 1
+    if one:
+        A = np.array(np.expand_dims(A, -1 - axis))
+    if A.ndim != 2 or A.shape[axis] != size or 0 in A.shape:
+        side = "columns" if axis else "rows"
+        raise ValueError(
+            f"{name} must be a matrix with {size} {side} beside a map of shape "
+            f"{shape}, got {A.shape}"
+        )
+    return A, one
 
 
 def same(a: Variable | None, b: Variable | None) -> Variable | None:
     """The common variable of two expressions; a ValueError if there are two."""
-    if a is not None and b is not None and a is not b:
+    if a is not None and b is not None and a != b:
         raise ValueError(
             "the expressions are in two unrelated variables; make both at once: "
             "u, v = variables(n, m)"
@@ -515,6 +306,8 @@ def variable(shape: int | tuple[int, ...] = 1) -> AffineMap:
 
 def variables(*shapes: int | tuple[int, ...]) -> tuple[AffineMap, ...]:
     """Blocks of one stacked vector, as maps of it: `u, v = variables(n, m)`."""
+    if not shapes:
+        raise ValueError("variables() needs at least one shape")
     dims = [_size(s) for s in shapes]
     ends = np.cumsum([math.prod(d) for d in dims])
     total = int(ends[-1])
@@ -529,14 +322,30 @@ def variables(*shapes: int | tuple[int, ...]) -> tuple[AffineMap, ...]:
 
 def vstack(*maps: AffineMap) -> AffineMap:
     """Maps of one variable, one below the other, as one vector."""
-    var = maps[0].variable
+    if not maps:
+        raise ValueError("vstack needs at least one map")
+    for m in maps:
+        _a_map("vstack", m)
+    var, b = maps[0].variable, None
     for m in maps[1:]:
-        same(var, m.variable)
-    shifts = [m._full() for m in maps]
-    lead = np.broadcast_shapes(*(s.shape[:-1] for s in shifts))
-    b = np.concatenate([np.broadcast_to(s, (*lead, s.shape[-1])) for s in shifts], -1)
+        var = same(var, m.variable)
+    try:
+        np.broadcast_shapes(*(m.batch for m in maps))
+    except ValueError:
+        shapes = ", ".join(str(m.batch) for m in maps)
+        raise ValueError(f"vstack of maps with batch shapes {shapes}") from None
+    if any(m.b is not None for m in maps):
+        shifts = [m._full() for m in maps]
+        lead = np.broadcast_shapes(*(s.shape[:-1] for s in shifts))
+        shifts = [np.broadcast_to(s, (*lead, s.shape[-1])) for s in shifts]
+        b = np.concatenate(shifts, axis=-1)
     op = Stack(tuple(m.op for m in maps))
     return AffineMap(var, op, b, (op.rows,))
+
+
+def _a_map(what: str, x: Any) -> None:
+    if not isinstance(x, AffineMap):
+        raise TypeError(f"{what} takes an AffineMap, got {type(x).__name__}")
 
 
 def multiple(a: Array, n: int | None) -> AffineMap:
@@ -555,4 +364,12 @@ class linear:
         self.L = L
 
     def __matmul__(self, x: AffineMap) -> AffineMap:
+        _a_map("linear(L) @ x", x)
+        if len(x.shape) > 1:
+            raise ValueError(
+                f"linear(L) @ x takes a vector, got a matrix map of shape {x.shape}"
+            )
         return x.__rmatmul__(self.L)
+
+    def __repr__(self) -> str:
+        return f"linear({self.L!r})"

@@ -280,7 +280,6 @@ SETS_USED_WRONG = [
     (lambda: weighted_sum(Simplex(2), [disc]), ValueError, r"R\^2 for 1 sets"),
     (lambda: weighted_sum(Simplex(2), [disc, Ball([0])]), ValueError, r"R\^1"),
     (lambda: weighted_sum(box([-1], [0]), [disc]), ValueError, "weights .*nonneg"),
-    (lambda: weighted_sum(Simplex(2), [disc] * 2, [True]), ValueError, "curved"),
 ]
 
 CALCULUS = [

@@ -13,6 +13,7 @@ nondecreasing everywhere, whose subdifferential there is W.
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any, ClassVar
 
 import numpy as np
@@ -32,6 +33,7 @@ class WeightedSum(Set):
     """
 
     _parts: ClassVar = ("weights", "parts")
+    parts: tuple[Any, ...]
 
     def __init__(self, weights: Set, parts: tuple[Set, ...], curved: Mask) -> None:
         self.weights, self.parts, self.curved = weights, parts, curved
@@ -49,7 +51,7 @@ class WeightedSum(Set):
         sure = [p.exact | ~p.nonempty for p in self.parts]
         return every([self.weights.exact, *sure])
 
-    def _heights(self, d: Array) -> tuple[Array, Array]:
+    def _heights(self, d: Array) -> tuple[Array, Any]:
         """The h_i(d), zero where not finite, and whether one of them is +inf."""
         h = np.stack(np.broadcast_arrays(*(p.support(d) for p in self.parts)), -1)
         return np.where(np.isfinite(h), h, 0.0), np.isposinf(h).any(-1)
@@ -64,7 +66,7 @@ class WeightedSum(Set):
             np.where(p.nonempty[..., None], p._support_point(d), 0.0)
             for p in self.parts
         ]
-        return sum(w[..., i, None] * s for i, s in enumerate(points))
+        return reduce(np.add, (w[..., i, None] * s for i, s in enumerate(points)))
 
     def _support_point(self, d: Array) -> Array:
         h, _ = self._heights(d)
@@ -95,24 +97,19 @@ class WeightedSum(Set):
 
     def _project(self, y: Array) -> Array:
         if len(self.parts) == 1 and isinstance(self.weights, Box) and self._point():
-            return self._project_segment(y)
+            return self._project_segment(y, self.weights)
         return super()._project(y)
 
     def _point(self) -> bool:
         S = self.parts[0]
         return isinstance(S, Box) and np.array_equal(S.lower, S.upper)
 
-    def _project_segment(self, y: Array) -> Array:
+    def _project_segment(self, y: Array, ends: Box) -> Array:
         """α p of a single point p: α is a clipped quotient."""
         p = self.parts[0].lower
         pp = np.vecdot(p, p)
         a = np.vecdot(p, y) / np.where(pp > 0, pp, 1.0)
-        return (
-            np.clip(a, self.weights.lower[..., 0], self.weights.upper[..., 0])[
-                ..., None
-            ]
-            * p
-        )
+        return np.clip(a, ends.lower[..., 0], ends.upper[..., 0])[..., None] * p
 
     def _cvxpy(self, z: Any, scale: Any) -> list[Any]:
         import cvxpy as cp
@@ -222,19 +219,24 @@ class Composition(Function):
         value, w = self.h._oracle(F)
         if np.any(w[..., self.curved] < 0):
             # h decreases off the range of F only; there is a nonnegative choice too.
-            W = self.h._subdifferential(F, np.float64(0))
-            w = W._part(np.broadcast_to(self.curved, F.shape), np.zeros(F.shape, bool))
-            w = w.min_norm()
+            W = self.h._subdifferential(F, np.zeros(()))
+            w = self._signed(W).min_norm()
         # Weight 0 keeps what a steep end of a domain says out of the sum.
         terms = [
             np.where(w[..., i, None] == 0, 0.0, w[..., i, None] * g)
             for i, (_, g) in enumerate(pairs)
         ]
-        return value, sum(terms)
+        g = reduce(np.add, terms)
+        if not self.finite and np.any(np.isnan(g)):
+            # Weight 0 may be a choice where an inner function has no subgradient.
+            S = self._subdifferential(x, np.zeros(()))
+            lost: Any = np.isnan(g).any(-1) & S.nonempty
+            g = np.where(lost[..., None], S._project(0.0 * x), g)
+        return value, g
 
     def _subdifferential(self, x: Array, eps: Array) -> Set:
         F = self._inner(x)
-        inside = np.isfinite(self._outer(F))
+        inside: Any = np.isfinite(self._outer(F))
         F = np.where(inside[..., None], F, 0.0)
         first = eps / 2 if self.h.polyhedral else np.zeros(())
         W = self.h._subdifferential(F, first)
@@ -299,16 +301,16 @@ class Composition(Function):
         if self.finite:
             return super()._normal(x)
         F = self._inner(x)
-        inside = np.isfinite(self._outer(F))
+        inside: Any = np.isfinite(self._outer(F))
         F = np.where(inside[..., None], F, 0.0)
         zero = np.zeros(())
         sets = [f._subdifferential(x, zero) for f in self.parts]
         S = _weighted(self._signed(self.h._normal(F)), sets, self.curved)
         return mark(self._with_normals(S, x), self._proved(x)).restrict(inside)
 
-    def _interior(self, x: Array) -> Array:
+    def _interior(self, x: Array) -> Any:
         F = self._inner(x)
-        inside = np.isfinite(F).all(-1)
+        inside: Any = np.isfinite(F).all(-1)
         G = np.where(inside[..., None], F, 0.0)
         ri = every([f._interior(x) for f in self.parts])
         return inside & ri & self.h._interior(G)

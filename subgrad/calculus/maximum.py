@@ -33,6 +33,7 @@ class HullOfUnion(Set):
 
     _arrays: ClassVar = Set._arrays | {"active": 1}
     _parts: ClassVar = ("parts",)
+    parts: tuple[Any, ...]
 
     def __init__(self, parts: tuple[Set, ...], active: Mask) -> None:
         self.parts, self.active, self.dim = parts, active, parts[0].dim
@@ -89,7 +90,7 @@ class HullOfUnion(Set):
                 cones.append(union([cone.exposed_face(d), zero], on))
         return minkowski([face, *cones]).restrict(np.isfinite(top))
 
-    def _corners(self) -> tuple[Array, Array] | None:
+    def _corners(self) -> Any:
         counted = zip(self.parts, self._counted(), strict=True)
         each = [p._corners() for p, on in counted if on]
         if any(c is None for c in each):
@@ -167,8 +168,8 @@ class Maximum(Function):
     def _oracle(self, x: Array) -> tuple[Array, Array]:
         values = self._values(x)
         top = values.max(-1)
-        g = np.broadcast_arrays(*(f._subgradient(x) for f in self.parts))
-        slopes = np.stack(g, -2)
+        each = np.broadcast_arrays(*(f._subgradient(x) for f in self.parts))
+        slopes = np.stack(each, -2)
         # The first active piece that has a subgradient there.
         good = (values == top[..., None]) & np.isfinite(slopes).all(-1)
         i = np.argmax(good, axis=-1)[..., None, None]
@@ -207,7 +208,7 @@ class Maximum(Function):
         proved = qualified(list(self.parts), [x] * len(self.parts))
         return mark(minkowski(cones), proved)
 
-    def _interior(self, x: Array) -> Array:
+    def _interior(self, x: Array) -> Any:
         return every([f._interior(x) for f in self.parts])
 
     def _nondecreasing(self, low: Array) -> Mask:

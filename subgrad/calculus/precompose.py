@@ -59,7 +59,7 @@ class LinearImage(Set):
     def _costs(self, d: Array) -> Array:
         return self.base._costs(self.op.adjoint(d))
 
-    def _corners(self) -> tuple[Array, Array] | None:
+    def _corners(self) -> Any:
         corners = self.base._corners()
         if corners is None:
             return None
@@ -86,7 +86,7 @@ def image(op: Operator, S: Set) -> Set:
     if isinstance(op, Diagonal) and isinstance(S, Box):
         return Box(S.box() * op.w).proved(S.exact)
     if op.scalar is not None and op.scalar != 0:
-        return scaled_set(S, np.float64(op.scalar))
+        return scaled_set(S, np.asarray(op.scalar))
     plain = S._mask is np.True_ and S._proved is np.True_
     if isinstance(S, LinearImage) and plain:
         return image(chain(op, S.op), S.base)
@@ -195,7 +195,7 @@ class Precomposed(Function):
         z = self.map._forward(x)
         return mark(image(self.op.T, self.f._normal(z)), self._proved(z))
 
-    def _interior(self, x: Array) -> Array:
+    def _interior(self, x: Array) -> Any:
         # A x + b in ri dom f: then x is in ri of the preimage (Rockafellar 6.7).
         return self.f._interior(self.map._forward(x))
 

@@ -52,16 +52,16 @@ class ScaledSet(Set):
     def _costs(self, d: Array) -> Array:
         return np.abs(self.factor)[..., None] * self.base._costs(self._turned(d))
 
-    def _corners(self) -> tuple[Array, Array] | None:
+    def _corners(self) -> Any:
         corners = self.base._corners()
         if corners is None:
             return None
         return self.factor * corners[0], self.factor * corners[1]
 
-    def _interior(self, z: Array) -> Array:
+    def _interior(self, z: Array) -> Any:
         return self.base._interior(z / self.factor[..., None])
 
-    def _feasible(self, x: Array, d: Array) -> Array:
+    def _feasible(self, x: Array, d: Array) -> Any:
         a = self.factor[..., None]
         return self.base._feasible(x / a, d / a)
 
@@ -180,7 +180,7 @@ class Scaled(Function):
     def _normal(self, x: Array) -> Set:
         return self.f._normal(x)
 
-    def _interior(self, x: Array) -> Array:
+    def _interior(self, x: Array) -> Any:
         return self.f._interior(x)
 
     def _nondecreasing(self, low: Array) -> Mask:

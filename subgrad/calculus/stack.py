@@ -31,6 +31,7 @@ class Product(Set):
     """S_1 x ... x S_k, the blocks one after the other in one vector."""
 
     _parts: ClassVar = ("parts",)
+    parts: tuple[Any, ...]
 
     def __init__(self, parts: tuple[Set, ...]) -> None:
         self.parts = parts
@@ -46,7 +47,7 @@ class Product(Set):
             [fun(p, b) for p, b in zip(self.parts, self._blocks(d), strict=True)]
         )
 
-    def _stack(self, fun: Callable[[Set, Array], Any], d: Array) -> Array:
+    def _stack(self, fun: Callable[[Set, Array], Any], d: Array) -> Any:
         each = [fun(p, b) for p, b in zip(self.parts, self._blocks(d), strict=True)]
         return np.stack(np.broadcast_arrays(*each), -1)
 
@@ -62,7 +63,7 @@ class Product(Set):
         blocks = self._blocks(d)
         atoms = [p._atom(b) for p, b in zip(self.parts, blocks, strict=True)]
         s = np.concatenate([a for a, _ in atoms])
-        best, height = None, 1e-12 * float(norm(d))
+        best, height = None, 1e-12 * norm(d)
         for i, ((_, r), b) in enumerate(zip(atoms, blocks, strict=True)):
             if r is not None and r @ b / norm(r) > height:
                 height = r @ b / norm(r)
@@ -82,7 +83,7 @@ class Product(Set):
     def _project(self, y: Array) -> Array:
         return self._map(lambda p, b: p._project(b), y)
 
-    def _frame(self) -> tuple[Array, Array, Array, Array] | None:
+    def _frame(self) -> Any:
         frames = [p._frame() for p in self.parts]
         if any(f is None for f in frames):
             return None
@@ -95,7 +96,7 @@ class Product(Set):
         c, low, up = (np.concatenate([f[i] for f in frames]) for i in (0, 2, 3))
         return c, G, low, up
 
-    def _corners(self) -> tuple[Array, Array] | None:
+    def _corners(self) -> Any:
         # A product is the sum of its factors, each in its own coordinates.
         total, rays = np.zeros((1, self.dim)), np.zeros((0, self.dim))
         for p, end in zip(self.parts, self.cuts, strict=True):
@@ -109,10 +110,10 @@ class Product(Set):
             rays = np.concatenate([rays, more])
         return total, rays
 
-    def _interior(self, z: Array) -> Array:
+    def _interior(self, z: Array) -> Any:
         return self._stack(lambda p, b: p._interior(b), z).all(-1)
 
-    def _feasible(self, x: Array, d: Array) -> Array:
+    def _feasible(self, x: Array, d: Array) -> Any:
         each = zip(self.parts, self._blocks(x), self._blocks(d), strict=True)
         return every([p._feasible(a, b) for p, a, b in each])
 
@@ -211,7 +212,7 @@ class Stacked(Function):
     def _normal(self, x: Array) -> Set:
         return product(self._each(lambda f, b: f._normal(b), x))
 
-    def _interior(self, x: Array) -> Array:
+    def _interior(self, x: Array) -> Any:
         return every(self._each(lambda f, b: f._interior(b), x))
 
     def _nondecreasing(self, low: Array) -> Mask:

@@ -9,6 +9,7 @@ relative interiors of the domains of the others (Rockafellar, Convex Analysis, 2
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,6 +27,7 @@ class MinkowskiSum(Set):
     """The closure of {s_1 + ... + s_k : s_i in S_i}; not closed only if unbounded."""
 
     _parts: ClassVar = ("parts",)
+    parts: tuple[Any, ...]
 
     def __init__(self, parts: tuple[Set, ...]) -> None:
         self.parts, self.dim = parts, parts[0].dim
@@ -37,12 +39,14 @@ class MinkowskiSum(Set):
         return np.where(empty, -np.inf, np.where(np.isneginf(h), 0, h).sum(-1))
 
     def _support_point(self, d: Array) -> Array:
-        return sum(p._support_point(d) for p in self.parts)
+        return reduce(np.add, (p._support_point(d) for p in self.parts))
 
     def _atom(self, d: Array) -> tuple[Array, Array | None]:
         atoms = [p._atom(d) for p in self.parts]
         rays = [r / np.linalg.norm(r) for _, r in atoms if r is not None]
-        return sum(s for s, _ in atoms), max(rays, key=lambda r: r @ d, default=None)
+        return reduce(np.add, (s for s, _ in atoms)), max(
+            rays, key=lambda r: r @ d, default=None
+        )
 
     def _face(self, d: Array, eps: Array) -> Set:
         each = zip(self.parts, budgets(self.parts, d, eps), strict=True)
@@ -56,7 +60,7 @@ class MinkowskiSum(Set):
 
         return self._each(y, project_terms)
 
-    def _corners(self) -> tuple[Array, Array] | None:
+    def _corners(self) -> Any:
         total, rays = np.zeros((1, self.dim)), np.zeros((0, self.dim))
         for p in self.parts:
             corners = p._corners()
@@ -98,8 +102,8 @@ def minkowski(sets: list[Set]) -> Set:
     for s in sets:
         if s.dim != sets[0].dim:
             raise ValueError(f"sets in R^{sets[0].dim} and in R^{s.dim} do not add")
-        plain = isinstance(s, MinkowskiSum) and s._mask is np.True_
-        flat += s.parts if plain and s._proved is np.True_ else (s,)
+        plain = s._mask is np.True_ and s._proved is np.True_
+        flat += s.parts if isinstance(s, MinkowskiSum) and plain else (s,)
     boxes = [s for s in flat if isinstance(s, Box)]
     rest = [s for s in flat if not isinstance(s, Box)]
     if boxes:
@@ -184,7 +188,7 @@ class Sum(Function):
             return super()._normal(x)
         return mark(minkowski(sets), qualified(list(self.parts), [x] * len(self.parts)))
 
-    def _interior(self, x: Array) -> Array:
+    def _interior(self, x: Array) -> Any:
         # A common point of relative interiors: ri of the intersection is theirs.
         return every([f._interior(x) for f in self.parts])
 

@@ -57,7 +57,7 @@ class Indicator(Function):
     def _normal(self, x: Array) -> Set:
         return self._body(x.shape[-1]).normal_cone(x)
 
-    def _interior(self, x: Array) -> Array:
+    def _interior(self, x: Array) -> Any:
         return self._body(x.shape[-1])._interior(x)
 
     def _prox(self, x: Array, t: Array) -> Array:

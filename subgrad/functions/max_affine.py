@@ -21,6 +21,8 @@ class MaxAffine(Precomposed):
        conv\{a_i : f(x) - \langle a_i, x \rangle - b_i \le e\} \subseteq \partial_e f(x)
     """
 
+    op: Any
+
     def __init__(self, A: Any, b: Any = 0.0) -> None:
         A, b = real("A", A), real("b", b)
         if A.ndim < 2 or 0 in A.shape:

@@ -25,7 +25,7 @@ class Quadratic(Function):
 
     def __init__(self, P: Any) -> None:
         self._sparse = hasattr(P, "toarray")
-        self.P = P.tocsr() if self._sparse else real("P", P)
+        self.P: Any = P.tocsr() if self._sparse else real("P", P)
         if self._sparse:
             real("P", self.P.data)
         if self.P.ndim != 2 or self.P.shape[0] != self.P.shape[1] or 0 in self.P.shape:
@@ -164,6 +164,8 @@ def split_quadratic(f: Any, n: int) -> tuple[Function | None, Array, Array, Arra
 
     zero = np.zeros(n)
     rest, q, c, offset = [], np.zeros(()), zero, np.zeros(())
+    a: Any
+    g: Any
     for part in f.parts:
         a, g = (part.a, part.f) if isinstance(part, Scaled) else (np.ones(()), part)
         inner = g.f if isinstance(g, Precomposed) else g

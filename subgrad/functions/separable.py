@@ -101,7 +101,7 @@ class Separable(Function):
         low, high = (np.asarray(e) for e in self.phi.domain)
         return (low[..., None], high[..., None]) if self.phi.batch else (low, high)
 
-    def _interior(self, x: Array) -> Array:
+    def _interior(self, x: Array) -> Any:
         low, high = self._ends()
         return np.all(((low < x) & (x < high)) | ((low == high) & (x == low)), axis=-1)
 

@@ -68,7 +68,7 @@ class Support(Function):
             self._body(x.shape[-1]).recession_cone().exposed_face(at).restrict(inside)
         )
 
-    def _interior(self, x: Array) -> Array:
+    def _interior(self, x: Array) -> Any:
         """Where the exposed face is bounded: x is interior to the barrier cone."""
         if self.finite:
             return super()._interior(x)

@@ -84,15 +84,15 @@ class AffineSubspace(Set):
         low = np.where(wide, -np.inf, self.point)
         return Interval._raw(low, np.where(wide, np.inf, self.point))
 
-    def _frame(self) -> tuple[Array, Array, Array, Array]:
+    def _frame(self) -> Any:
         free = np.full(len(self.basis), np.inf)
         return self.point, self.basis.T, -free, free
 
-    def _corners(self) -> tuple[Array, Array]:
+    def _corners(self) -> Any:
         basis = self.basis[norm(self.basis) > 0]
         return self.point[None], np.concatenate([basis, -basis])
 
-    def _interior(self, z: Array) -> Array:
+    def _interior(self, z: Array) -> Any:
         return self._contains(z, 1e-9)
 
     def _normal_cone(self, x: Array, eps: Array) -> Set:

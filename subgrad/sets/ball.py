@@ -169,7 +169,7 @@ class GroupBall(Set):
         """Whether the sub-cone is the whole space."""
         return bool(np.all(np.isinf(self._low) & np.isinf(self._up)))
 
-    def _interior(self, z: Array) -> Array:
+    def _interior(self, z: Array) -> Any:
         free = np.isinf(self._low) & np.isinf(self._up)
         size = self.groups.norm(z - self.center)
         inside = np.all((size < self.radius) | ((self.radius == 0) & (size == 0)), -1)
@@ -200,7 +200,7 @@ class GroupBall(Set):
         line = Box._raw(np.where(flat, -np.inf, 0.0), np.where(flat, np.inf, 0.0))
         return rays + line
 
-    def _feasible(self, x: Array, d: Array) -> Array:
+    def _feasible(self, x: Array, d: Array) -> Any:
         if not self.is_round:
             return super()._feasible(x, d)
         u, on = self._ray(x)

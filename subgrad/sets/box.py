@@ -99,10 +99,10 @@ class Box(Set):
     def _project(self, y: Array) -> Array:
         return np.minimum(np.maximum(y, self.lower), self.upper)
 
-    def _frame(self) -> tuple[Array, Array, Array, Array]:
+    def _frame(self) -> Any:
         return np.zeros(self.dim), np.eye(self.dim), self.lower, self.upper
 
-    def _corners(self) -> tuple[Array, Array] | None:
+    def _corners(self) -> Any:
         free = np.flatnonzero(self.lower < self.upper)
         if len(free) > 10:
             return None
@@ -115,13 +115,13 @@ class Box(Set):
             at[:, i] = np.tile(ends or [0.0], len(at) // max(len(ends), 1))
         return at, np.concatenate(rays)
 
-    def _open(self, i: int) -> list[float]:
+    def _open(self, i: Any) -> list[float]:
         """The signs in which coordinate i has no bound."""
         return [
             s for s, e in ((-1.0, self.lower[i]), (1.0, self.upper[i])) if np.isinf(e)
         ]
 
-    def _interior(self, z: Array) -> Array:
+    def _interior(self, z: Array) -> Any:
         fixed = self.lower == self.upper
         open_ = (self.lower < z) & (z < self.upper)
         return np.all(open_ | (fixed & (z == self.lower)), axis=-1)
@@ -138,7 +138,7 @@ class Box(Set):
         low = np.where(x <= self.lower, -np.inf, np.where(np.isnan(low), 0.0, low))
         return Box._raw(low, up)
 
-    def _feasible(self, x: Array, d: Array) -> Array:
+    def _feasible(self, x: Array, d: Array) -> Any:
         out = ((d > 0) & (x >= self.upper)) | ((d < 0) & (x <= self.lower))
         return ~np.any(out, axis=-1)
 

@@ -68,11 +68,11 @@ class Cone(Set):
         low = np.where(G.min(-2) < 0, -np.inf, 0.0)
         return Interval._raw(low, np.where(G.max(-2) > 0, np.inf, 0.0))
 
-    def _frame(self) -> tuple[Array, Array, Array, Array]:
+    def _frame(self) -> Any:
         G = self.generators[self.active].T
         return np.zeros(self.dim), G, np.zeros(G.shape[1]), np.full(G.shape[1], np.inf)
 
-    def _corners(self) -> tuple[Array, Array]:
+    def _corners(self) -> Any:
         return np.zeros((1, self.dim)), self.generators[self.active]
 
     def _normal_cone(self, x: Array, eps: Array) -> Set:
@@ -105,7 +105,8 @@ class Polar(Set):
     (Moreau). Known through K: a member is one with h_K(g) <= 0.
     """
 
-    _parts: ClassVar = ("cone",)
+    _parts: ClassVar[tuple[str, ...]] = ("cone",)
+    cone: Any
 
     def __init__(self, cone: Set) -> None:
         self._set(a_cone(cone))
@@ -170,7 +171,7 @@ class NormalCone(Polar):
     support points, may end in a ProjectionError.
     """
 
-    _parts: ClassVar = ("cone", "at")
+    _parts: ClassVar[tuple[str, ...]] = ("cone", "at")
 
     def __init__(self, cone: Set, at: Set) -> None:
         self._set(cone)

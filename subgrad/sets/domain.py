@@ -39,7 +39,7 @@ class Domain(Set):
     def _contains(self, z: Array, tol: float) -> Array:
         return ~np.isposinf(self.f._value(z))
 
-    def _interior(self, z: Array) -> Array:
+    def _interior(self, z: Array) -> Any:
         return self.f._interior(z)
 
     def _normal_cone(self, x: Array, eps: Array) -> Set:

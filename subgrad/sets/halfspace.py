@@ -46,7 +46,7 @@ class HalfSpace(Set):
         )
         return np.where(flat, fits, some)
 
-    def _multiple(self, d: Array) -> tuple[Array, Array]:
+    def _multiple(self, d: Array) -> tuple[Array, Any]:
         """lambda with d = lambda a, and whether there is one (tolerance 1e-9)."""
         aa = np.vecdot(self.a, self.a)
         lam = np.vecdot(self.a, d) / np.where(aa > 0, aa, 1.0)
@@ -105,7 +105,7 @@ class HalfSpace(Set):
         up = np.where(b > 0, ends.upper, ends.lower)
         return Interval._raw(np.where(alone, low, -np.inf), np.where(alone, up, np.inf))
 
-    def _frame(self) -> tuple[Array, Array, Array, Array]:
+    def _frame(self) -> Any:
         # An orthonormal basis that begins with a: an interval, then whole lines.
         size = norm(self.a)
         Q, _ = np.linalg.qr(np.column_stack([self.a, np.eye(self.dim)]))
@@ -115,7 +115,7 @@ class HalfSpace(Set):
             low[0], up[0] = self.lower / size, self.upper / size
         return np.zeros(self.dim), Q, low, up
 
-    def _interior(self, z: Array) -> Array:
+    def _interior(self, z: Array) -> Any:
         v = np.vecdot(self.a, z)
         open_ = (self.lower < v) & (v < self.upper)
         return open_ | ((self.lower == self.upper) & self._contains(z, 1e-9))

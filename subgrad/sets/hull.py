@@ -70,7 +70,7 @@ class Hull(Set):
             y, lambda one, v: nearest(None, v, vertices=one._corners()[0])
         )
 
-    def _corners(self) -> tuple[Array, Array]:
+    def _corners(self) -> Any:
         return self.points[self.active], np.zeros((0, self.dim))
 
     def _box(self) -> Interval:
@@ -201,7 +201,7 @@ class CrossPolytope(Set):
         size = np.where(any_, np.maximum(np.where(any_, v, 0.0) - theta, 0.0), 0.0)
         return sign * size
 
-    def _interior(self, z: Array) -> Array:
+    def _interior(self, z: Array) -> Any:
         whole = np.all(self.plus & self.minus, -1)
         return whole & (np.abs(z).sum(-1) < self.radius)
 
@@ -214,7 +214,7 @@ class CrossPolytope(Set):
         low = np.where(self.minus, -r, np.where(alone & self.plus, r, 0.0))
         return Interval._raw(low, up)
 
-    def _corners(self) -> tuple[Array, Array]:
+    def _corners(self) -> Any:
         eye = self.radius * np.eye(self.dim)
         zero = np.zeros((int(np.any(self.zero)), self.dim))
         points = np.concatenate([eye[self.plus], -eye[self.minus], zero])

@@ -144,7 +144,7 @@ class CappedSimplex(Set):
         )
         return np.where(free, np.clip(p + off, lower, upper), p)
 
-    def _corners(self) -> tuple[Array, Array] | None:
+    def _corners(self) -> Any:
         # Only where one coordinate takes all the slack.
         free = self.upper > self.lower
         slack = self._slack()
@@ -162,7 +162,7 @@ class CappedSimplex(Set):
             np.minimum(self.upper, up[..., None] + self.lower),
         )
 
-    def _interior(self, z: Array) -> Array:
+    def _interior(self, z: Array) -> Any:
         open_ = (self.lower < z) & (z < self.upper)
         fixed = (self.lower == self.upper) & (z == self.lower)
         return np.all(open_ | fixed, -1) & self._contains(z, 1e-9)
@@ -173,7 +173,7 @@ class CappedSimplex(Set):
 
         line = AffineSubspace(np.zeros(self.dim), np.ones((1, self.dim)))
         box = Box._raw(self.lower, self.upper)
-        return box._normal_cone(x, np.float64(0)) + line
+        return box._normal_cone(x, np.zeros(())) + line
 
     def _part(self, low: Mask, high: Mask) -> CappedSimplex:
         lower = np.where(low, np.maximum(self.lower, 0), self.lower)
