@@ -154,10 +154,12 @@ class Function:
 
     def to_cvxpy(self, x: Any) -> Any:
         """f at a cvxpy expression (or variable) x of shape (n,)."""
+        from subgrad.operators import unbounded
+
         if len(x.shape) != 1 or self.n not in (None, x.shape[0]):
             n = "n" if self.n is None else self.n
             raise ValueError(f"x must have shape ({n},), got {x.shape}")
-        value = self._cvxpy(x)
+        value = self._cvxpy(unbounded(x))
         if value.size != 1:
             raise ValueError(f"to_cvxpy takes one function, got a batch: {value.shape}")
         return value

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 
 from subgrad._check import Array, real, vector
 from subgrad.operators import (
-    Chain,
     Diagonal,
     Left,
     Matrix,
@@ -20,13 +21,13 @@ from subgrad.operators import (
     Total,
     Transposed,
     chain,
+    checked,
     identity,
     operator,
 )
 
 __all__ = [
     "AffineMap",
-    "Chain",
     "Diagonal",
     "Left",
     "Matrix",
@@ -265,14 +266,14 @@ class AffineMap:
 def _two_axes(name: str, A: Any, axis: int, shape: tuple[int, ...]) -> tuple[Any, bool]:
     """A matrix to meet a matrix map at `axis`, and whether it came as a vector."""
     A, size = checked(name, A), shape[1 + axis]
-    one = A.ndim == 1
+    came, one = A.shape, A.ndim == 1
     if one:
         A = np.array(np.expand_dims(A, -1 - axis))
     if A.ndim != 2 or A.shape[axis] != size or 0 in A.shape:
         side = "columns" if axis else "rows"
         raise ValueError(
             f"{name} must be a matrix with {size} {side} beside a map of shape "
-            f"{shape}, got {A.shape}"
+            f"{shape}, got {came}"
         )
     return A, one
 

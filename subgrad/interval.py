@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from functools import reduce
-from numbers import Real
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from . import _check
+from . import _check, _interval_text
 from ._check import Array
 
 if TYPE_CHECKING:
@@ -333,25 +332,13 @@ class Interval:
         return f"Interval({self._text('Interval(')})"
 
     def _text(self, prefix: str) -> str:
-        lower, upper = self.lower.reshape(-1), self.upper.reshape(-1)
-        # numpy lays out the positions, so that long arrays are shortened its way.
-        return np.array2string(
-            np.arange(self.size).reshape(self.shape),
-            formatter={"int": lambda i: _text(lower[i], upper[i])},
-            separator=", ",
-            prefix=prefix,
-        )
+        return _interval_text.layout(self.lower, self.upper, prefix)
 
     def to_portion(self) -> portion.Interval:
         """The single interval as a portion.Interval, infinite ends open."""
-        import portion
-
         if self.ndim:
             raise ValueError(f"to_portion needs one interval, got shape {self.shape}")
-        ends = {math.inf: portion.inf, -math.inf: -portion.inf}
-        # Adding 0.0 turns -0.0, which portion would print, into 0.0.
-        low, up = float(self.lower) + 0.0, float(self.upper) + 0.0
-        return portion.closed(ends.get(low, low), ends.get(up, up))
+        return _interval_text.to_portion(float(self.lower), float(self.upper))
 
     @classmethod
     def from_portion(cls, p: portion.Interval) -> Interval:
@@ -359,22 +346,8 @@ class Interval:
 
         ValueError for a union, an open finite end or nan.
         """
-        import portion
-
-        if not isinstance(p, portion.Interval):
-            raise TypeError(f"p must be a portion.Interval, got {type(p).__name__}")
-        if p.empty:
-            return cls.empty()
-        if not p.atomic:
-            raise ValueError(f"p must be a single interval, got the union {p}")
-        low = -math.inf if p.lower == -portion.inf else p.lower
-        up = math.inf if p.upper == portion.inf else p.upper
-        if not (isinstance(low, Real) and isinstance(up, Real)):
-            raise TypeError(f"p must have real numbers as ends, got {p}")
-        for end, side in ((low, p.left), (up, p.right)):
-            if side is portion.OPEN and math.isfinite(end):
-                raise ValueError(f"p must be closed at its finite ends, got {p}")
-        return cls(float(low), float(up))
+        ends = _interval_text.from_portion(p)
+        return cls.empty() if ends is None else cls(*ends)
 
 
 def _like(a: Any, array: Array, other: Array | Interval) -> Array:
@@ -419,14 +392,3 @@ def _times(a: Array, b: Array) -> Array:
 
 def _answer(mask: Mask) -> Any:
     return mask if mask.ndim else bool(mask)
-
-
-def _text(lower: np.floating[Any], upper: np.floating[Any]) -> str:
-    if lower > upper:
-        return "∅"
-    left = "(-inf" if lower == -np.inf else f"[{_number(lower)}"
-    return f"{left}, +inf)" if upper == np.inf else f"{left}, {_number(upper)}]"
-
-
-def _number(x: np.floating[Any]) -> str:
-    return str(x + 0.0).removesuffix(".0")

@@ -125,11 +125,6 @@ VALUES = [
         ValueError,
         "no subgradient",
     ),
-    (
-        lambda: compose(relu, separable(entropy)).subgradient([0.0]),
-        ValueError,
-        "no subgradient",
-    ),
     (lambda: sum_largest(3)([1, 2]), ValueError, "k = 3.0 exceeds .* 2"),
     (lambda: relu(nan), ValueError, f"t {NAN}"),
     (lambda: relu("1"), TypeError, f"t {REAL}"),

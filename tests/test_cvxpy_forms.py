@@ -153,3 +153,35 @@ def test_membership_agrees_with_cvxpy(f, at):
             assert not S.contains(z)
     for z in members:
         assert S.contains(z)
+
+
+X2, labels = np.array([[1.0, 1], [1, -1]]), np.ones(2)
+v2 = sg.variable(2)
+HINGES = {
+    "relu": sg.separable(sg.relu)(1 - labels * (X2 @ v2)),
+    "hinge": sg.hinge_loss(labels * (X2 @ v2)),
+    "norm1": norm1(1 - 2 * (X2 @ v2)),
+    "norm_inf": norm_inf(1 - labels * (X2 @ v2)),
+    "max entry": max_entry(1 - labels * (X2 @ v2)) + norm1(2 * (X2 @ v2)),
+}
+
+
+@pytest.mark.parametrize("f", HINGES.values(), ids=HINGES)
+def test_reductions_with_bounds_agree(f):
+    """HiGHS in cvxpy 1.9.3 uses bounds that are wrong for plain hinge expressions."""
+    values = []
+    for solver in ("CLARABEL", "HIGHS"):
+        z = cp.Variable(2)
+        problem = cp.Problem(cp.Minimize(f.to_cvxpy(z)), [cp.abs(z) <= 5])
+        problem.solve(solver=solver)
+        values.append(f.value(z.value))
+    np.testing.assert_allclose(values[0], values[1], atol=1e-6)
+
+
+def test_an_expression_with_bounds():
+    z = cp.Variable(2)
+    f = sg.separable(sg.relu).to_cvxpy(1 - cp.multiply(labels, X2 @ z))
+    problem = cp.Problem(cp.Minimize(f), [cp.abs(z) <= 5])
+    for solver in ("CLARABEL", "HIGHS"):
+        problem.solve(solver=solver)
+        assert abs(problem.value) <= 1e-6

@@ -262,10 +262,10 @@ class Composition(Function):
         if self.h.finite:
             return inner
         # Slater's condition at x, or at the origin.
-        found = np.zeros(x.shape[:-1], bool)
+        found: Any = np.zeros(x.shape[:-1], bool)
         for z in (x, np.zeros(x.shape)):
             F = self._inner(z)
-            fit = np.isfinite(F).all(-1)
+            fit: Any = np.isfinite(F).all(-1)
             G = np.where(fit[..., None], F, 0.0)
             ri = every([f._interior(z) for f in self.parts])
             found |= fit & self.h._interior(G) & ri

@@ -275,26 +275,37 @@ class PiecewiseLinear(Univariate):
         return new._set(kept, np.concatenate(parts, -1), dual, at)
 
     def to_cvxpy(self, x: Any) -> Any:
-        r"""With absolute values, which every reduction of cvxpy bounds rightly:
+        r"""With absolute values for one or two breakpoints, else a maximum of lines:
 
         φ(x) = c + (s_0 + s_K) x / 2 + Σ (s_k - s_{k-1}) |x - t_k| / 2
+             = max_k (φ(a_k) + s_k (x - a_k))
+
+        Of the many large terms of the first sum little is left, and the gap at which
+        solvers stop is relative to them; in the second cvxpy no longer sees signs.
         """
         import cvxpy as cp
 
-        s, t = np.array(single(self.slopes, 1)), np.array(single(self.breakpoints, 1))
+        from subgrad.operators import unbounded
+
+        x = unbounded(x)
+        arrays = (self.slopes, self.breakpoints, self._heights, self._anchors)
+        s, t, heights, anchors = (np.array(single(a, 1)) for a in arrays)
         keep = np.isfinite(s)
-        s, t = s[keep], t[int(self._begins) : t.size - int(self._ends)]
         lower, upper = self.domain
         rows = [x >= lower] * self._begins + [x <= upper] * self._ends
+        s, t = s[keep], t[int(self._begins) : t.size - int(self._ends)]
         if not s.size:
-            return single(self._level) + 0 * x + cp.transforms.indicator(rows, 1e-6)
-        p = float(single(self._point))
-        rise = np.diff(s) / 2
-        c = single(self._level) - (s[0] + s[-1]) * p / 2 - rise @ np.abs(p - t)
-        out = c + (s[0] + s[-1]) / 2 * x
-        out = out + sum(
-            r * cp.abs(x - k) for r, k in zip(rise, t, strict=True) if r > 0
-        )
+            out = single(self._level) + 0 * x
+        elif t.size > 2:
+            lines = zip(heights[keep], s, anchors[keep], strict=True)
+            flat = [cp.vec(h + m * (x - a), order="C") for h, m, a in lines]
+            out = cp.reshape(cp.max(cp.vstack(flat), axis=0), x.shape, order="C")
+        else:
+            p, rise = float(single(self._point)), np.diff(s) / 2
+            c = single(self._level) - (s[0] + s[-1]) * p / 2 - rise @ np.abs(p - t)
+            bends = zip(rise, t, strict=True)
+            out = c + (s[0] + s[-1]) / 2 * x
+            out = out + sum(r * cp.abs(x - k) for r, k in bends if r > 0)
         return out + cp.transforms.indicator(rows, 1e-6) if rows else out
 
     def __eq__(self, other: object) -> bool:
