@@ -65,6 +65,10 @@ class Function:
         """Where x is proved to lie in the relative interior of the domain."""
         return np.full(x.shape[:-1], self.finite)
 
+    def _to_domain(self, x: Array) -> Array:
+        """The nearest point of the closure of the domain."""
+        return x if self.finite else self.domain._project(x)
+
     def _nondecreasing(self, low: Array) -> Mask:
         """Per argument: proved nondecreasing in it on {z : z >= low}."""
         return np.zeros(low.shape[-1], bool)
@@ -159,10 +163,9 @@ class Function:
         if len(x.shape) != 1 or self.n not in (None, x.shape[0]):
             n = "n" if self.n is None else self.n
             raise ValueError(f"x must have shape ({n},), got {x.shape}")
-        value = self._cvxpy(unbounded(x))
-        if value.size != 1:
-            raise ValueError(f"to_cvxpy takes one function, got a batch: {value.shape}")
-        return value
+        if batch := np.shape(self._value(np.zeros(x.shape[0]))):
+            raise ValueError(f"to_cvxpy takes one function, got a batch of {batch}")
+        return self._cvxpy(unbounded(x))
 
     def __call__(self, x: Any) -> Any:
         """f(array) evaluates, f(affine map) composes."""

@@ -137,6 +137,9 @@ SETS = {
     "large ball": Ball([1e3, 0, 0], 1e6),
     "box": box([-1.0, 0, 0], [1, 0, inf]),
     "hull": Hull(r.standard_normal((6, 3))),
+    "larger hull": Hull(10 * r.standard_normal((20, 3))),
+    "cross-polytope": CrossPolytope(3, 1.5),
+    "sum": Ball([0.0, 0, 1]) + box([-1.0, 0, 0], [1, 2, 0]),
     "cone": Cone([[1.0, 0, 1], [0, 1, 1], [-1, 0, 1]]),
     "simplex": Simplex(3, 2.0),
     "subspace": AffineSubspace([1.0, 2, 3], [[1.0, 1, 0], [0, 1, 2]]),
@@ -160,7 +163,7 @@ def test_distance_is_flat_on_the_set(S):
 @sets
 def test_distance_just_outside(S):
     """g = (x - p)/|x - p| has length one, and nothing else is a subgradient."""
-    far = 30 * np.random.default_rng(5).standard_normal((8, 3))
+    far = 30 * np.random.default_rng(5).standard_normal((3, 3))
     far *= 1e6 if S is SETS["large ball"] else 1.0
     p = S.project(far)
     u = far - p

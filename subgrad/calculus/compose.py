@@ -106,7 +106,7 @@ class WeightedSum(Set):
 
     def _project_segment(self, y: Array, ends: Box) -> Array:
         """α p of a single point p: α is a clipped quotient."""
-        p = self.parts[0].lower
+        p = np.where(self.parts[0].nonempty[..., None], self.parts[0].lower, 0.0)
         pp = np.vecdot(p, p)
         a = np.vecdot(p, y) / np.where(pp > 0, pp, 1.0)
         return np.clip(a, ends.lower[..., 0], ends.upper[..., 0])[..., None] * p
@@ -293,8 +293,8 @@ class Composition(Function):
             t = 2.0**-20 * (1 + norm(x)) / np.maximum(norm(d), 1e-300)
             ahead = np.isposinf(self._value(x + t[..., None] * d))
             # Where F' points into the domain of h, the first order decides.
-            flat = ~self.h._interior(F) & (slope >= 0)
-            slope = np.where(ahead & flat, np.inf, slope)
+            into = [self.h._interior(F + s * base) for s in (0.0, 1.0, 2.0**-10)]
+            slope = np.where(ahead & ~np.any(into, axis=0), np.inf, slope)
         return np.where(leaves, np.inf, slope)
 
     def _normal(self, x: Array) -> Set:

@@ -189,12 +189,8 @@ class Scaled(Function):
     def _prox(self, x: Array, t: Array) -> Array:
         zero = self.a == 0
         if np.any(zero):
-            from subgrad.functions.indicator import Indicator
-
             p = self.f._prox(x, t * np.where(zero, 1.0, self.a))
-            if self.f.finite:
-                return np.where(zero[..., None], x, p)
-            return np.where(zero[..., None], Indicator(self.domain)._prox(x, t), p)
+            return np.where(zero[..., None], self.f._to_domain(x), p)
         return self.f._prox(x, t * self.a)
 
     def conjugate(self) -> Function:

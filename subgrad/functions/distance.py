@@ -37,7 +37,7 @@ class Distance(Function):
         """P_S(x), and x - P_S(x), zero where that is rounding."""
         p = self.S._project(x)
         away = x - p
-        blur = 8 * np.finfo(away.dtype).eps * (norm(x) + norm(p))
+        blur = 64 * np.finfo(away.dtype).eps * (norm(x) + norm(p))
         return p, np.where((norm(away) <= blur)[..., None], 0.0, away)
 
     def _value(self, x: Array) -> Array:

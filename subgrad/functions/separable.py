@@ -114,8 +114,10 @@ class Separable(Function):
             return self.phi._prox(x, t)
         zero = self.weights == 0
         p = self.phi._prox(x, t * np.where(zero, 1.0, self.weights))
-        low, high = self._ends()
-        return np.where(zero, np.clip(x, low, high), p)
+        return np.where(zero, self._to_domain(x), p)
+
+    def _to_domain(self, x: Array) -> Array:
+        return np.clip(x, *self._ends())
 
     def conjugate(self) -> Function:
         r"""sum_i w_i φ*(g_i / w_i)."""

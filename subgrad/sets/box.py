@@ -94,7 +94,8 @@ class Box(Set):
 
     @property
     def _finite(self) -> bool:
-        return bool(np.isfinite(self.lower.min()) and np.isfinite(self.upper.max()))
+        ends = (f() for a in (self.lower, self.upper) for f in (a.min, a.max))
+        return all(np.isfinite(e) for e in ends)
 
     def _project(self, y: Array) -> Array:
         return np.minimum(np.maximum(y, self.lower), self.upper)

@@ -123,7 +123,7 @@ class Polar(Set):
         return np.ones(self.cone.batch, bool)[()]
 
     def _support(self, d: Array) -> Array:
-        return np.where(self.cone.contains(d), 0.0, np.inf)
+        return np.where(self.cone.contains(unit(d)), 0.0, np.inf)
 
     def _support_point(self, d: Array) -> Array:
         return np.zeros(np.broadcast_shapes((*self.batch, self.dim), d.shape))
@@ -137,7 +137,9 @@ class Polar(Set):
         from subgrad.calculus.sum import minkowski
 
         minus = Cone._raw(-d[..., None, :], np.ones(1, bool))
-        return Polar._raw(minkowski([self.cone, minus])).restrict(self.cone.contains(d))
+        return Polar._raw(minkowski([self.cone, minus])).restrict(
+            self.cone.contains(unit(d))
+        )
 
     def _project(self, y: Array) -> Array:
         return y - self.cone._project(y)
