@@ -94,7 +94,9 @@ class Function:
         x = self._point(x)
         self._inside(x, "oracle")
         value, g = self._oracle(x)
-        return value[()], self._slope_exists(g)
+        shape = np.broadcast_shapes(np.shape(value), g.shape[:-1])
+        g = np.broadcast_to(g, (*shape, g.shape[-1]))
+        return np.broadcast_to(value, shape)[()], self._slope_exists(g)
 
     def _slope_exists(self, g: Array) -> Array:
         if not self.finite and np.isnan(g).any():

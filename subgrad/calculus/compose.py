@@ -109,7 +109,8 @@ class WeightedSum(Set):
         p = np.where(self.parts[0].nonempty[..., None], self.parts[0].lower, 0.0)
         pp = np.vecdot(p, p)
         a = np.vecdot(p, y) / np.where(pp > 0, pp, 1.0)
-        return np.clip(a, ends.lower[..., 0], ends.upper[..., 0])[..., None] * p
+        a = np.clip(a, ends.lower[..., 0], ends.upper[..., 0])
+        return np.where(ends.nonempty, a, 0.0)[..., None] * p
 
     def _cvxpy(self, z: Any, scale: Any) -> list[Any]:
         import cvxpy as cp
