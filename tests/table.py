@@ -136,6 +136,7 @@ FUNCTIONS = [
     Row("support of cone", Support(Cone([[1.0, 0], [1, 1]])), 2, [[-1, 1], [-2, 1]]),
     Row("support of half-line", Support(interval_box([0.0, -1], [inf, 1])), 2),
     Row("indicator of box", Indicator(interval_box([-1, 0, 0.0], [1, 0, inf])), 3),
+    Row("indicator, open below", Indicator(interval_box([-inf, -1.0], [0.0, 1])), 2),
     Row("indicator of ball", Indicator(Ball([0.0, 0])), 2, [[0.6, 0.8]]),
     Row(
         "indicator of simplex",
@@ -304,6 +305,14 @@ FUNCTIONS = [
         conjugate=False,
         cls=Composition,
     ),
+    Row(
+        "relu of a steep function",
+        compose(relu, separable(negative_sqrt)),
+        2,
+        [[0, 0.5], [2, 3]],
+        prox=False,
+        conjugate=False,
+    ),
     Row("squared norm1", compose(sg.square, norm1), 3, prox=False, conjugate=False),
     Row(
         "three deep",
@@ -469,6 +478,7 @@ SETS = {
     "hull of two balls": sg.hull_of_union(disc, Ball([0.0, 0, 4], 0.5)),
     "hull with a cone": sg.hull_of_union(tent, cone),
     "product": Product((Ball([0.0, 0]), CrossPolytope(1))),
+    "product of ball and segment": product([Ball([0.0, 0]), Simplex(2)]),
     "product of cone and simplex": product([Cone([[1.0]]), Simplex(2)]),
     "union of multiples": sg.scaled_union(tent, 0.5, 2.0),
     "cone over a hull": sg.scaled_union(tent, 0.0, inf),

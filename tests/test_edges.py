@@ -602,3 +602,42 @@ def test_a_budget_sees_the_kink_nearby():
             assert np.all(whole.support(d) <= near.support(d) + 1e-12)
             sharp = f.subdifferential(kink + 1e-9 * step)
             assert np.any(whole.support(d) > sharp.support(d) + 1e-3)
+
+
+# Where the laws over the table are blind. ---------------------------------------------
+
+
+def test_pinball_by_its_values():
+    """tau max(t, 0) + (1 - tau) max(-t, 0)."""
+    f = sg.pinball_loss(0.9)
+    assert f.value([1.0]) == pytest.approx(0.9)
+    assert f.value([-1.0]) == pytest.approx(0.1)
+    assert f.subdifferential([0.0]).box().upper[0] == pytest.approx(0.9)
+
+
+def test_normals_where_the_inner_function_has_no_subgradient():
+    """relu(-sqrt x_1 - sqrt x_2) = 0 on x >= 0: its sets are normal cones there."""
+    f = sg.compose(sg.relu, sg.separable(sg.negative_sqrt)(sg.variable(2)))
+    for x in ([0.0, 1.0], [0.0, 0.0]):
+        S = f.subdifferential(x)
+        assert S.support([-1.0, 0]) == inf and S.support([1.0, 0]) == 0
+        assert S.support([0, 1.0]) == 0
+        assert f.domain_normal(x).support([-1.0, 0]) == inf
+
+
+def test_negative_weights_stay_out_with_eps():
+    """|relu(x_1) + ...| does not grow as x_1 falls: no negative first slope."""
+    v = sg.variable(3)
+    f = sg.compose(sg.absolute, sg.separable(sg.relu)(v[:1]) + sg.norm1(v[1:]))
+    S = f.subdifferential([0.05, 0.02, 0.01], 0.162)
+    assert S.support([-1.0, 0, 0]) <= 1e-12
+
+
+def test_group_norm_of_huge_and_tiny_vectors():
+    f = sg.group_norm([0, 1, 0])
+    assert f.value([3e200, 1e180, 4e200]) == pytest.approx(5e200, rel=1e-12)
+    tiny = f.value([3e-200, 1e-190, 4e-200])
+    assert tiny == pytest.approx(1e-190 + 5e-200, rel=1e-12)
+    assert f.value([1.0, 1e200, 1.0]) == pytest.approx(1e200)
+    g = f.subgradient([1e200, 1e-170, 1e-170])
+    np.testing.assert_allclose(g, [1, 1, 0], atol=1e-12)

@@ -35,9 +35,9 @@ def in_interior(row: Row, x: np.ndarray) -> np.ndarray:
 
 def members(S: sg.Set, n: int) -> np.ndarray:
     """Points of one nonempty set: nearest to something, and support points."""
-    z = np.random.default_rng(2).standard_normal((5, n)) * 3
+    z = np.random.default_rng(2).standard_normal((3, n)) * 3
     found = [S.project(z)]
-    for d in directions(n):
+    for d in directions(n)[::2]:
         if np.isfinite(S.support(d)):
             found.append(S.support_point(d)[None])
     return np.concatenate(found)
@@ -130,7 +130,8 @@ def test_subgradient_is_a_member(row):
 
 @rows
 def test_eps_subdifferential(row):
-    y = np.concatenate([row.points(), 3 * row.points()])
+    far = 1e3 * directions(row.n)
+    y = np.concatenate([row.points(), 3 * row.points(), far])
     for x in inside(row)[::4]:
         S = row.f.subdifferential(x)
         for eps in (0.1, 1.5):
@@ -140,7 +141,8 @@ def test_eps_subdifferential(row):
                 continue
             for g in members(G, row.n):
                 slack = row.f.value(y) - row.f.value(x) - (y - x) @ g + eps
-                assert slack.min() >= -TOL * (1 + np.abs(g).max()), (x, g, eps)
+                error = TOL * (1 + np.abs(g).max()) * (1 + np.abs(y).max(-1))
+                assert np.all(slack >= -error), (x, g, eps)
             if np.all(S.exact):
                 for d in directions(row.n):
                     assert S.support(d) <= G.support(d) + TOL

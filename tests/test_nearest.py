@@ -613,3 +613,22 @@ def test_inputs_stay_untouched():
 def test_import_does_not_load_scipy():
     code = "import sys, subgrad.sets.nearest; assert 'scipy.linalg' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_core_that_stops_early_is_refused(monkeypatch):
+    """The proof, not the algorithm, decides what is returned."""
+    from subgrad.sets import nearest as module
+    from subgrad.sets._least_squares import LeastSquares
+
+    class Sloppy(LeastSquares):
+        def solve(self, limit):
+            super().solve(limit)
+            bump = 1e-5 * np.arange(1, len(self.x) + 1) * (self.x > 0)
+            self.x = self.x + bump
+            self.rho[0][:] += bump @ self.atoms
+            return self.atoms @ (self.rho[0] + self.rho[1])
+
+    monkeypatch.setattr(module, "LeastSquares", Sloppy)
+    corners = np.array([[1.0, 0], [0, 1], [3, 3]])
+    with pytest.raises(module.ProjectionError, match="gap"):
+        module.nearest(None, np.array([-1.0, -0.5]), vertices=corners)
