@@ -212,9 +212,10 @@ class Function:
         return -1.0 * self
 
     def __mul__(self, a: Any) -> Function:
+        from subgrad.affine import AffineMap
         from subgrad.calculus.scale import scale
 
-        if isinstance(a, Function | Set) or hasattr(a, "op"):
+        if isinstance(a, Function | Set | AffineMap):
             raise ValueError("a product of functions need not be convex: only numbers")
         return scale(self, a)
 
