@@ -80,14 +80,13 @@ class HullOfUnion(Set):
         faces = [p.exposed_face(d, rest[..., i]) for i, p in enumerate(self.parts)]
         face = union(faces, on)
         # The closed hull recedes wherever a part does, whether it is active or not.
+        counted, zero = self._counted(), point(np.zeros(self.dim))
         cones = []
         for i, p in enumerate(self.parts):
             cone = p.recession_cone()
             if not np.all(cone.is_singleton):
-                on = self._counted()[..., i, None] & np.array([True, False])
-                on = on | ~on[..., :1] & np.array([False, True])
-                zero = point(np.zeros(self.dim))
-                cones.append(union([cone.exposed_face(d), zero], on))
+                either = np.stack([counted[..., i], ~counted[..., i]], -1)
+                cones.append(union([cone.exposed_face(d), zero], either))
         return minkowski([face, *cones]).restrict(np.isfinite(top))
 
     def _corners(self) -> Any:
