@@ -194,6 +194,10 @@ class Composition(Function):
 
     @property
     def infimum(self) -> float:  # type: ignore[override]
+        # h(F) >= h(low) where h grows with every argument from `low` on.
+        low = np.array([f.infimum for f in self.parts])
+        if np.all(self.monotone) and np.all(np.isfinite(low)):
+            return max(self.h.infimum, float(np.min(self.h._value(low))))
         return self.h.infimum
 
     def _key(self) -> tuple[Any, ...]:
