@@ -6,6 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
+from laws import close, lattice, named_classes
 from table import FUNCTIONS, Row
 
 import subgrad as sg
@@ -16,7 +17,7 @@ TOL = 1e-8
 
 def directions(n: int, count: int = 6) -> np.ndarray:
     r = np.random.default_rng(1)
-    grid = np.stack(np.meshgrid(*[[-1.0, 0, 1]] * n), -1).reshape(-1, n)
+    grid = lattice(n)
     grid = grid[r.permutation(len(grid))[: 2 * count]]
     return np.concatenate([grid, np.eye(n), -np.eye(n), r.standard_normal((count, n))])
 
@@ -41,13 +42,6 @@ def members(S: sg.Set, n: int) -> np.ndarray:
         if np.isfinite(S.support(d)):
             found.append(S.support_point(d)[None])
     return np.concatenate(found)
-
-
-def close(a, b, tol=TOL):
-    a, b = np.broadcast_arrays(a, b)
-    both = np.isinf(a) | np.isinf(b)
-    np.testing.assert_array_equal(a[both], b[both])
-    np.testing.assert_allclose(a[~both], b[~both], atol=tol, rtol=tol)
 
 
 @rows
@@ -302,10 +296,5 @@ def test_float32_and_pickle_and_repr(row):
 def test_every_class_has_a_row():
     """Every concrete Function of the package stands in the table by itself."""
     have = {r.cls or type(r.f) for r in FUNCTIONS}
-    todo, missing = [sg.Function], []
-    while todo:
-        for c in todo.pop().__subclasses__():
-            todo.append(c)
-            if c.__module__.startswith("subgrad") and not c.__name__.startswith("_"):
-                missing += [] if c in have else [c.__name__]
+    missing = [c.__name__ for c in named_classes(sg.Function) if c not in have]
     assert missing == []

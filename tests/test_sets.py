@@ -6,6 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
+from laws import close, lattice, named_classes
 from table import OTHER_SETS, SETS
 
 import subgrad as sg
@@ -30,7 +31,7 @@ CLOSED = (
 
 def directions(n: int, count: int = 8) -> np.ndarray:
     r = np.random.default_rng(5)
-    grid = np.stack(np.meshgrid(*[[-1.0, 0, 1]] * n), -1).reshape(-1, n)
+    grid = lattice(n)
     return np.concatenate([grid, r.standard_normal((count, n))])
 
 
@@ -45,13 +46,6 @@ def fewer(S, n: int = 16) -> np.ndarray:
 
 def points(n: int) -> np.ndarray:
     return np.concatenate([directions(n), 4 * np.eye(n), -4 * np.eye(n)])
-
-
-def close(a, b, tol=1e-8):
-    a, b = np.broadcast_arrays(a, b)
-    both = np.isinf(a) | np.isinf(b)
-    np.testing.assert_array_equal(a[both], b[both])
-    np.testing.assert_allclose(a[~both], b[~both], atol=tol, rtol=tol)
 
 
 @sets
@@ -308,11 +302,5 @@ def test_bad_input(S):
 
 def test_every_class_has_a_row():
     have = {type(S) for S in SETS.values()} | set(OTHER_SETS)
-    todo, missing = [sg.Set], []
-    while todo:
-        for c in todo.pop().__subclasses__():
-            todo.append(c)
-            named = not c.__name__.startswith("_")
-            if c.__module__.startswith("subgrad") and named and c not in have:
-                missing.append(c.__name__)
+    missing = [c.__name__ for c in named_classes(sg.Set) if c not in have]
     assert missing == []

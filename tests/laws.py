@@ -1,0 +1,28 @@
+"""What the laws of functions and of sets share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+
+def lattice(n: int) -> np.ndarray:
+    """{-1, 0, 1}^n, where kinks and ties are."""
+    return np.stack(np.meshgrid(*[[-1.0, 0, 1]] * n), -1).reshape(-1, n)
+
+
+def close(a, b, tol=1e-8):
+    """Equal to the tolerance, infinite in the same places."""
+    a, b = np.broadcast_arrays(a, b)
+    both = np.isinf(a) | np.isinf(b)
+    np.testing.assert_array_equal(a[both], b[both])
+    np.testing.assert_allclose(a[~both], b[~both], atol=tol, rtol=tol)
+
+
+def named_classes(root: type) -> Iterator[type]:
+    """The public subclasses of `root` in the package, at any depth."""
+    for c in root.__subclasses__():
+        yield from named_classes(c)
+        if c.__module__.startswith("subgrad") and not c.__name__.startswith("_"):
+            yield c
