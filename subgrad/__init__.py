@@ -61,20 +61,42 @@ from subgrad.solvers import (
     iterate,
     minimize,
 )
+from subgrad.univariate.bump import TestFunction, bump, gaussian
 from subgrad.univariate.catalog import (
     absolute,
+    clip,
+    dead_zone,
     entropy,
     epsilon_insensitive,
     exponential,
+    hard_sigmoid,
+    hard_tanh,
+    heaviside,
     hinge,
+    huber,
+    indicator,
     interval_indicator,
+    leaky_relu,
     negative_sqrt,
     pinball,
+    ramp,
     relu,
+    relu6,
+    sign,
     square,
+    steps,
+    t,
 )
 from subgrad.univariate.convex import Univariate
+from subgrad.univariate.distribution import (
+    Distribution,
+    agreement,
+    antiderivative,
+    dirac,
+)
 from subgrad.univariate.linear import PiecewiseLinear
+from subgrad.univariate.operations import minimum, where
+from subgrad.univariate.piecewise import Piecewise
 
 __version__ = "0.1.0"
 __all__ = [

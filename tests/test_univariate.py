@@ -250,7 +250,7 @@ def test_pickle_and_repr(phi):
     if "..." not in repr(phi):
         names = {c.__name__: c for c in classes}
         assert eval(repr(phi), {"inf": inf, **names}) == phi
-    assert phi != "phi" and phi.domain == again.domain
+    assert phi != "phi" and phi.ends == again.ends
     assert phi != PiecewiseLinear([0], [-1, 1], at=(0, 1))
 
 
@@ -315,6 +315,6 @@ def test_items_of_a_batch_are_the_functions_made_alone():
     for k, tau in enumerate(taus):
         assert pinball(taus)._item((k,)) == pinball(tau)
         assert Square([1, 2, 3])._item((k,)) == Square(k + 1)
-    lower, upper = interval_indicator([-1, 0], [1, 2]).domain
+    lower, upper = interval_indicator([-1, 0], [1, 2]).ends
     assert lower.tolist() == [-1, 0] and upper.tolist() == [1, 2]
     assert pinball(taus) != pinball(0.1)

@@ -61,7 +61,7 @@ def test_search_and_passes_agree(phi, monkeypatch):
     t = POINTS
     results = []
     for few in (0, 100):
-        monkeypatch.setattr(linear_module, "_FEW", few)
+        monkeypatch.setattr(linear_module, "FEW", few)
         s = [phi.subdifferential(t, e) for e in (0.0, 0.1, 5.0)]
         parts = [phi.value(t), phi.prox(t, 0.5), phi.saturation(t)]
         results.append(parts + [e for i in s for e in (i.lower, i.upper)])
@@ -116,7 +116,7 @@ def test_exact_on_integers(data, infinite, count):
     choices = [a for a in range(-6, 7) if lower <= a <= upper]
     a, v = data.draw(st.sampled_from(choices)), data.draw(small)
     phi = PiecewiseLinear(points, slopes, at=(a, v))
-    assert phi.domain == (lower, upper)
+    assert phi.ends == (lower, upper)
 
     def brute(t):
         if not lower <= t <= upper:

@@ -69,12 +69,12 @@ def test_nondecreasing_in_words():
 
 
 def test_domains():
-    assert absolute.domain == square.domain == exponential.domain == (-inf, inf)
-    assert entropy.domain == negative_sqrt.domain == (0, inf)
-    assert InverseNegative().domain == (-inf, 0) and InverseNegative()(0) == inf
-    assert interval_indicator(0, 2).domain == (0, 2)
-    assert interval_indicator(1, 1).domain == (1, 1)
-    assert interval_indicator(-inf, 3).domain == (-inf, 3)
+    assert absolute.ends == square.ends == exponential.ends == (-inf, inf)
+    assert entropy.ends == negative_sqrt.ends == (0, inf)
+    assert InverseNegative().ends == (-inf, 0) and InverseNegative()(0) == inf
+    assert interval_indicator(0, 2).ends == (0, 2)
+    assert interval_indicator(1, 1).ends == (1, 1)
+    assert interval_indicator(-inf, 3).ends == (-inf, 3)
 
 
 def test_ends_of_domains():

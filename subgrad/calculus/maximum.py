@@ -23,6 +23,8 @@ from subgrad.calculus.sum import as_function, common, mark, minkowski, qualified
 from subgrad.core import Function, Mask, Set, a_set
 from subgrad.interval import Interval
 from subgrad.sets.box import on_line, point
+from subgrad.univariate.operations import largest
+from subgrad.univariate.piecewise import Piecewise
 
 
 class HullOfUnion(Set):
@@ -227,16 +229,19 @@ class Maximum(Function):
         return f"maximum({', '.join(map(repr, self.parts))})"
 
 
-def maximum(*fs: Any) -> Function:
+def maximum(*fs: Any) -> Any:
     """max(f_1, ..., f_k); numbers and one-row affine maps count as functions.
 
-    Affine pieces only are kept as the maximum of one vector-valued map.
+    Affine pieces only are kept as the maximum of one vector-valued map. Of piecewise
+    polynomials on the line and numbers it is a piecewise polynomial.
     """
     from subgrad.functions.linear import Affine
     from subgrad.functions.norms import max_entry
 
     if not fs:
         raise ValueError("maximum needs at least one function")
+    if any(isinstance(f, Piecewise) for f in fs):
+        return largest(fs)
     flat: list[Function] = []
     for f in map(as_function, fs):
         flat += f.parts if isinstance(f, Maximum) else (f,)

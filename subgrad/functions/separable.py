@@ -35,7 +35,7 @@ class Separable(Function):
         if weights is not None:
             self.weights = nonnegative("weights", vector("weights", weights, None))
             self.n = self.weights.shape[-1]
-        low, high = phi.domain
+        low, high = phi.ends
         self.finite = bool(np.all(np.isneginf(low)) and np.all(np.isposinf(high)))
 
     def _key(self) -> tuple[Any, ...]:
@@ -98,7 +98,7 @@ class Separable(Function):
         return Box._raw(*np.broadcast_arrays(low, up))
 
     def _ends(self) -> tuple[Array, Array]:
-        low, high = (np.asarray(e) for e in self.phi.domain)
+        low, high = (np.asarray(e) for e in self.phi.ends)
         return (low[..., None], high[..., None]) if self.phi.batch else (low, high)
 
     def _interior(self, x: Array) -> Any:
@@ -134,7 +134,7 @@ class Separable(Function):
     def domain(self) -> Set:
         if self.n is None or self.finite or self.phi.batch:
             return super().domain
-        low, high = (np.full(self.n, e) for e in self.phi.domain)
+        low, high = (np.full(self.n, e) for e in self.phi.ends)
         return Box(Interval(low, high))
 
     def _cvxpy(self, x: Any) -> Any:

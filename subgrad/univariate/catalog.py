@@ -2,17 +2,70 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .._check import nonnegative, real
+from ._border import number
 from .linear import PiecewiseLinear
+from .operations import where
+from .piecewise import Piecewise, identity
 from .smooth import Entropy, Exponential, NegativeSqrt, Square
 
+if TYPE_CHECKING:
+    import portion
+
+t = identity
 absolute = PiecewiseLinear([0], [-1, 1])
 relu = PiecewiseLinear([0], [0, 1])
 hinge = PiecewiseLinear([1], [-1, 0], at=(1, 0))
+relu6 = Piecewise([0, 6], [[0], [0, 1], [6]])
+hard_tanh = Piecewise([-1, 1], [[-1], [0, 1], [1]])
+hard_sigmoid = Piecewise([-3, 3], [[0], [0.5, 1 / 6], [1]])
+ramp = Piecewise([0, 1], [[0], [0, 1], [1]])
+sign = Piecewise([0], [[-1], [1]], values=[0])
+heaviside = Piecewise([0], [[0], [1]], values=[0.5])
+
+
+def leaky_relu(slope: float = 0.01) -> Piecewise:
+    """t for t >= 0, slope * t for t < 0; convex for slope <= 1."""
+    return Piecewise([0], [[0, number("slope", slope)], [0, 1]])
+
+
+def clip(lower: float, upper: float) -> Piecewise:
+    """min(max(t, lower), upper)."""
+    low, up = _ordered(lower, upper)
+    return Piecewise([low, up], [[low], [0, 1], [up]])
+
+
+def dead_zone(width: float) -> Piecewise:
+    """t - clip(t, -width, width), the soft threshold, width >= 0."""
+    width = _nonnegative("width", width)
+    return Piecewise([-width, width], [[width, 1], [0], [-width, 1]])
+
+
+def huber(M: float = 1.0) -> Piecewise:
+    """t² for |t| <= M, 2 M |t| - M² beyond, M >= 0, as in cvxpy."""
+    M = _nonnegative("M", M)
+    return Piecewise([-M, M], [[-M * M, -2 * M], [0, 0, 1], [-M * M, 2 * M]])
+
+
+def steps(lower: int, upper: int) -> Piecewise:
+    """The floor of t for lower <= t < upper, undefined elsewhere."""
+    if not (_whole(lower) and _whole(upper)) or lower >= upper:
+        raise ValueError(
+            f"lower and upper must be integers, lower < upper; got {lower}, {upper}"
+        )
+    levels = [[k] for k in range(lower, upper)]
+    t = np.arange(lower, upper + 1)
+    values = np.append(t[:-1].astype(float), np.nan)
+    return Piecewise(t, [[np.nan], *levels, [np.nan]], values=values)
+
+
+def indicator(points: portion.Interval) -> Piecewise:
+    """0 on a set of points, +inf elsewhere; convex if this is an interval."""
+    return where(points, 0, np.inf)
 
 
 def pinball(tau: Any) -> PiecewiseLinear:
@@ -60,3 +113,18 @@ square = Square()
 entropy = Entropy()
 exponential = Exponential()
 negative_sqrt = NegativeSqrt()
+
+
+def _nonnegative(name: str, a: Any) -> float:
+    return number(name, nonnegative(name, a))
+
+
+def _ordered(lower: Any, upper: Any) -> tuple[float, float]:
+    low, up = number("lower", lower), number("upper", upper)
+    if low > up:
+        raise ValueError(f"lower must not exceed upper, got {lower} and {upper}")
+    return low, up
+
+
+def _whole(k: Any) -> bool:
+    return isinstance(k, int | np.integer)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 from .._batch import Batched
 from .._check import Array, nonnegative, positive, real
 from ..interval import Interval
+from ._points import union
+
+if TYPE_CHECKING:
+    import portion
 
 Number = Array | float
 Mask = NDArray[np.bool_]
@@ -31,7 +35,7 @@ class Univariate(Batched):
     batch shape b belongs to one problem each and acts as an array of shape b + (1,);
     an ordinary number goes with everything and leaves float32 alone.
 
-    A subclass gives `domain`, `infimum`, `_value`, `_left` and `_right`, for prox and
+    A subclass gives `ends`, `infimum`, `_value`, `_left` and `_right`, for prox and
     ε > 0 as much as it knows in closed form. What is left of these two is found by
     halving to the last bit; ε then needs `conjugate`.
 
@@ -40,15 +44,16 @@ class Univariate(Batched):
 
     __array_ufunc__ = None
     polyhedral: bool = False
+    is_convex: bool = True
     # Whether both derivatives are finite on all of R, so that no ∂φ(t) is empty.
     _everywhere: bool = False
 
     # -- what a subclass says ---------------------------------------------------------
 
     @property
-    def domain(self) -> tuple[Number, Number]:
+    def ends(self) -> tuple[Number, Number]:
         """The ends of the domain, which belong to it or not; arrays for a batch."""
-        raise NotImplementedError(f"{type(self).__name__} has no domain")
+        raise NotImplementedError(f"{type(self).__name__} has no ends")
 
     @property
     def infimum(self) -> float:
@@ -97,6 +102,18 @@ class Univariate(Batched):
         """φ(t), +inf outside the domain; at t = ±inf the limit."""
         return self._value(real("t", t, infinite=True))[()]
 
+    @property
+    def domain(self) -> portion.Interval:
+        """Where φ is finite, as a portion.Interval; for one function, not a batch."""
+        if self.batch:
+            raise ValueError(
+                "domain is that of one function, got a batch of shape "
+                f"{self.batch}; ends has their arrays"
+            )
+        ends = np.array(self.ends, np.float64)
+        closed = self._value(ends) < np.inf
+        return union([(*ends.tolist(), *closed.tolist())])
+
     # -- derivatives ------------------------------------------------------------------
 
     def left_slope(self, t: Any) -> Array:
@@ -144,8 +161,37 @@ class Univariate(Batched):
         For ε > 0 the answer is a closed form or, in the absence of one, the set of the
         g that satisfy the second line by more than the rounding error, and ∂φ(t).
         eps broadcasts with t and must not be negative.
+
+        For an array of intervals t, the closure of the union over the points of each,
+        which is an interval: both ends of ∂_ε φ are nondecreasing in t, and
+
+            cl ∪ ∂_ε φ(s) for s in [a, b]  =  [inf ∂_ε φ(a), sup ∂_ε φ(b)]
+
+        when a and b are in the domain, or have been moved to its nearest end.
         """
+        if isinstance(t, Interval):
+            return self._over(t, _plain(nonnegative("eps", eps)))
         return self._subdifferential(real("t", t), _plain(nonnegative("eps", eps)))
+
+    def _over(self, t: Interval, eps: Number) -> Interval:
+        low, high = (np.asarray(e) for e in self.ends)
+        low, high = (e[..., None] if self.batch else e for e in (low, high))
+        a, b = np.maximum(t.lower, low), np.minimum(t.upper, high)
+        # One point, perhaps an end at which ∂φ is empty, or none.
+        point = self._subdifferential(np.where(np.isfinite(a), a, 0.0), eps)
+        lower, upper = self._left(a), self._right(b)
+        if np.any(eps):
+            finite = [np.isfinite(self._value(e)) & np.isfinite(e) for e in (a, b)]
+            ends = [
+                self._subdifferential(np.where(ok, e, 0.0), eps)
+                for ok, e in zip(finite, (a, b), strict=True)
+            ]
+            lower = np.where(finite[0], ends[0].lower, lower)
+            upper = np.where(finite[1], ends[1].upper, upper)
+        wide, single = a < b, a == b
+        lower = np.where(wide, lower, np.where(single, point.lower, np.inf))
+        upper = np.where(wide, upper, np.where(single, point.upper, -np.inf))
+        return Interval(lower, upper)
 
     def _subdifferential(self, t: Array, eps: Number = 0.0) -> Interval:
         left, right = self._slopes(t)

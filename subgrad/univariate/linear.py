@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, Literal, Self
 
 import numpy as np
 
 from .._check import Array, real
 from ._pieces import check_order, line, pick, pieces, search, slope_at, widen
-from .convex import Mask, Number, Univariate, constant, single
+from ._polynomials import FEW, Pieces
+from .convex import Mask, Number, constant, single
+from .piecewise import Piecewise
 
-# Up to here a pass over the array per breakpoint beats a search per entry.
-_FEW = 8
 Side = Literal["left", "right"]
 
 
-class PiecewiseLinear(Univariate):
+class PiecewiseLinear(Piecewise):
     r"""
     The convex function with slope s_k between the breakpoints t_{k-1} and t_k,
 
@@ -43,7 +44,8 @@ class PiecewiseLinear(Univariate):
     _level: Array
     _gradient: Array
     _dual_level: Array
-    polyhedral = True
+    polyhedral = is_convex = is_closed = True
+    _violation = _fault = ""
     _arrays = dict.fromkeys(("breakpoints", "slopes", "_anchors", "_heights"), 1)
     _arrays |= dict.fromkeys(("_point", "_level", "_gradient", "_dual_level"), 0)
 
@@ -101,7 +103,7 @@ class PiecewiseLinear(Univariate):
         return one
 
     @property
-    def domain(self) -> tuple[Number, Number]:
+    def ends(self) -> tuple[Number, Number]:  # type: ignore[override]
         lower = self.breakpoints[..., 0] if self._begins else np.float64(-np.inf)
         upper = self.breakpoints[..., -1] if self._ends else np.float64(np.inf)
         return (lower, upper) if self.batch else (lower.item(), upper.item())
@@ -111,6 +113,19 @@ class PiecewiseLinear(Univariate):
         if np.any(self.slopes[..., 0] > 0) or np.any(self.slopes[..., -1] < 0):
             return -np.inf
         return float(self._heights.min())
+
+    @cached_property
+    def _pieces(self) -> Pieces:  # type: ignore[override]
+        if self.batch:
+            raise ValueError(
+                f"this is for one function at a time, got a batch of shape {self.batch}"
+            )
+        rows = np.r_[True, np.diff(self.breakpoints) > 0, True][: self._count + 1]
+        points = rows[:-1]
+        heights = np.where(np.isinf(self.slopes), np.inf, self._heights)
+        c = np.stack([heights, self._flat], -1)[rows]
+        t = self.breakpoints[points]
+        return Pieces(t, c, self._anchors[rows], self._knots[points]).simplified()
 
     # -- reading the pieces -----------------------------------------------------------
 
@@ -147,7 +162,7 @@ class PiecewiseLinear(Univariate):
 
     def _value(self, t: Array) -> Array:
         lines = (self._heights, self._flat, self._anchors)
-        if self._count > _FEW:
+        if self._count > FEW:
             k = self._passed(t, "left")
             out = line(t, *(pick(self._like(a, t), k) for a in lines))
         else:
@@ -175,7 +190,7 @@ class PiecewiseLinear(Univariate):
         return self._slope(t, np.greater_equal, "right")
 
     def _slope(self, t: Array, beyond: Callable[..., Mask], side: Side) -> Array:
-        if self._count > _FEW:
+        if self._count > FEW:
             return pick(self._like(self.slopes, t), self._passed(t, side))
         out, *rest = self._columns(self.slopes, t)
         for point, slope in zip(self._columns(self.breakpoints, t), rest, strict=True):
@@ -197,7 +212,7 @@ class PiecewiseLinear(Univariate):
         and inf likewise: the quotient has its least value at a breakpoint or at
         infinity.
         """
-        if self._count > _FEW:
+        if self._count > FEW:
             arrays = (self.breakpoints, self._knots, self.slopes)
             shape = np.broadcast_shapes(self._shape(t), np.shape(eps))
             parts = (self._like(a, t) for a in arrays)
@@ -242,7 +257,7 @@ class PiecewiseLinear(Univariate):
         the objective still falls there from the left, so it is max(t_k, t - τ s_{k+1}),
         and that is at most p_k since s_{k+1} >= s_k.
         """
-        if self._count > _FEW:
+        if self._count > FEW:
             points, bends = (self._like(a, t) for a in (self.breakpoints, self.slopes))
             shape = np.broadcast_shapes(self._shape(t), np.shape(step))
             k = search(
@@ -291,7 +306,7 @@ class PiecewiseLinear(Univariate):
         arrays = (self.slopes, self.breakpoints, self._heights, self._anchors)
         s, t, heights, anchors = (np.array(single(a, 1)) for a in arrays)
         keep = np.isfinite(s)
-        lower, upper = self.domain
+        lower, upper = self.ends
         rows = [x >= lower] * self._begins + [x <= upper] * self._ends
         s, t = s[keep], t[int(self._begins) : t.size - int(self._ends)]
         if not s.size:
@@ -310,7 +325,7 @@ class PiecewiseLinear(Univariate):
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, PiecewiseLinear):
-            return NotImplemented
+            return super().__eq__(other)
         same = (
             self.batch == other.batch
             and np.array_equal(self.breakpoints, other.breakpoints)
@@ -319,7 +334,7 @@ class PiecewiseLinear(Univariate):
         where, level = other._point[..., None], other._level[..., None]
         return same and bool(np.all(self._value(where) == level))
 
-    __hash__ = Univariate.__hash__
+    __hash__ = Piecewise.__hash__
 
     def __repr__(self) -> str:
         shown = [

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from .._check import Array, positive, real
+from ._polynomials import Pieces
 from .convex import Number, Smooth, column, constant, single
+from .piecewise import Piecewise
 
 
-class Square(Smooth):
+class Square(Smooth, Piecewise):
     """
     φ(t) = c t² / 2,  φ*(s) = s² / (2 c),
 
@@ -18,14 +21,22 @@ class Square(Smooth):
     """
 
     _arrays = {"c": 0, "_inverse": 0}
-    _everywhere = True
-    domain = (-np.inf, np.inf)
+    _everywhere = is_convex = is_closed = True
+    polyhedral = False
+    _violation = _fault = ""
+    ends = (-np.inf, np.inf)
     infimum = 0.0
 
     def __init__(self, c: Any = 1.0) -> None:
         self.c = constant(positive("c", c))
         # Kept, because 1 / (1 / c) need not be c.
         self._inverse = constant(1 / self.c)
+
+    @cached_property
+    def _pieces(self) -> Pieces:  # type: ignore[override]
+        if self.c.ndim:
+            raise ValueError(f"one function was expected, got a batch of {self.batch}")
+        return Piecewise([], [[0, 0, self.c / 2]])._pieces
 
     def _value(self, t: Array) -> Array:
         return column(self.c) / 2 * t * t
@@ -50,6 +61,8 @@ class Square(Smooth):
 
         return single(self.c) / 2 * cp.square(x)
 
+    __repr__ = Smooth.__repr__
+
 
 class Entropy(Smooth):
     """
@@ -59,7 +72,7 @@ class Entropy(Smooth):
     """
 
     _arrays = {"shift": 0}
-    domain = (0.0, np.inf)
+    ends = (0.0, np.inf)
 
     def __init__(self, shift: Any = 1.0) -> None:
         self.shift = constant(real("shift", shift))
@@ -100,7 +113,7 @@ class Exponential(Smooth):
     """
 
     _arrays = {"shift": 0}
-    domain = (-np.inf, np.inf)
+    ends = (-np.inf, np.inf)
     infimum = 0.0
 
     def __init__(self, shift: Any = 0.0) -> None:
@@ -133,7 +146,7 @@ class Exponential(Smooth):
 class NegativeSqrt(Smooth):
     """φ(t) = -√t for t >= 0;  φ*(s) = -1 / (4 s) for s < 0. ∂φ(0) is empty."""
 
-    domain = (0.0, np.inf)
+    ends = (0.0, np.inf)
     infimum = -np.inf
 
     def _value(self, t: Array) -> Array:
@@ -172,7 +185,7 @@ class NegativeSqrt(Smooth):
 class InverseNegative(Smooth):
     """φ(t) = -1 / (4 t) for t < 0, the domain being open;  φ*(s) = -√s for s >= 0."""
 
-    domain = (-np.inf, 0.0)
+    ends = (-np.inf, 0.0)
     infimum = 0.0
 
     def _value(self, t: Array) -> Array:

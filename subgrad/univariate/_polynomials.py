@@ -1,0 +1,353 @@
+"""The algebra of functions made of polynomial pieces, on trusted arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._check import Array
+from ._coefficients import blank, evaluate, middles, product, shift, widened
+from ._roots import real_roots
+
+Mask = NDArray[np.bool_]
+Side = Literal["left", "right"]
+SIDES: tuple[Side, Side] = ("left", "right")
+# Limits that differ by less than this part of the size of their terms are equal: the
+# polynomials beside a computed crossing meet up to rounding only.
+ROUNDING = 64 * np.finfo(np.float64).eps
+# Up to here a pass over the array per breakpoint beats a search per entry.
+FEW = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """
+    The function with value sum_j coefficients[k, j] (t - anchors[k])^j between the
+    points k - 1 and k, and values[k] at point k.
+
+    `points`: (K,), strictly increasing. `coefficients`: (K + 1, D + 1). `anchors`:
+    (K + 1,). `values`: (K,). A piece that is not a polynomial is a constant +inf, -inf
+    or nan (undefined); values may be so too.
+    """
+
+    points: Array
+    coefficients: Array
+    anchors: Array
+    values: Array
+
+    # -- reading ----------------------------------------------------------------------
+
+    @cached_property
+    def finite(self) -> Mask:
+        """Which pieces are polynomials."""
+        return np.isfinite(self.coefficients[:, 0])
+
+    def limits(self, side: Side) -> tuple[Array, Array]:
+        """The limits at the points from one side, and the size of their terms."""
+        rows = slice(None, -1) if side == "left" else slice(1, None)
+        c, h = self.coefficients[rows], self.points - self.anchors[rows]
+        return evaluate(c, h), evaluate(abs(c), abs(h))
+
+    def meets(self, side: Side) -> Mask:
+        """Whether the value at a point is the limit from one side, up to rounding."""
+        limit, size = self.limits(side)
+        with np.errstate(invalid="ignore"):
+            near = abs(limit - self.values) <= ROUNDING * size
+        return near & np.isfinite(limit)
+
+    @cached_property
+    def continuous(self) -> Mask:
+        """At which points the function is continuous."""
+        return self.joined & (self.meets("left") | self.meets("right"))
+
+    @cached_property
+    def joined(self) -> Mask:
+        """At which points the two limits agree, up to rounding."""
+        left, size = self.limits("left")
+        right, other = self.limits("right")
+        with np.errstate(invalid="ignore"):
+            near = abs(left - right) <= ROUNDING * np.maximum(size, other)
+        return near & np.isfinite(left) & np.isfinite(right)
+
+    def __call__(self, t: Array) -> Array:
+        """The value at every entry of t, the limit at ±inf."""
+        far = np.isinf(t)
+        if far.any():
+            first, last = self._at_infinity(0, -1), self._at_infinity(-1, 1)
+            out = self(np.where(far, 0.0, t))
+            return np.where(far, np.where(t > 0, last, first), out)
+        c, anchors, count = self.coefficients, self.anchors, self.points.size
+        if count <= FEW:
+            out = evaluate(c[0], t - anchors[0])
+            for j, point in enumerate(self.points.tolist(), 1):
+                out = np.where(t > point, evaluate(c[j], t - anchors[j]), out)
+            for j in self._apart:
+                out = np.where(t == self.points[j], self.values[j], out)
+            return out
+        k = np.searchsorted(self.points, t, "left")
+        h = t - anchors[k]
+        out = c[:, -1][k]
+        for j in range(c.shape[-1] - 2, -1, -1):
+            out = out * h + c[:, j][k]
+        if self._apart.size:
+            k = np.minimum(k, count - 1)
+            out = np.where(self.points[k] == t, self.values[k], out)
+        return out
+
+    @cached_property
+    def _apart(self) -> Array:
+        """The points whose value is not the limit from the left."""
+        limit = self.limits("left")[0]
+        same = (limit == self.values) | (np.isnan(limit) & np.isnan(self.values))
+        return np.flatnonzero(~same)
+
+    def _at_infinity(self, k: int, sign: int) -> float:
+        c = self.coefficients[k]
+        powers = np.flatnonzero(c[1:])
+        if not powers.size:
+            return c[0]
+        top = powers[-1] + 1
+        return np.inf * np.sign(c[top]) * sign**top
+
+    def bounds(self) -> tuple[Array, Array]:
+        """The two ends of every piece."""
+        return np.r_[-np.inf, self.points], np.r_[self.points, np.inf]
+
+    def where(self, pieces: Mask, points: Mask) -> Iterator[tuple]:
+        """The set of the pieces and points of two masks, as atoms of intervals."""
+        cells = np.zeros(2 * points.size + 3, bool)
+        cells[1:-1:2], cells[2:-1:2] = pieces, points
+        starts = np.flatnonzero(cells[1:] & ~cells[:-1])
+        stops = np.flatnonzero(cells[:-1] & ~cells[1:]) - 1
+        for i, j in zip(starts, stops, strict=True):
+            # An even cell is a piece, an odd one the point behind it.
+            low = self.points[(i - 1) // 2] if i else -np.inf
+            up = self.points[j // 2] if j < 2 * points.size else np.inf
+            yield low, up, bool(i % 2), bool(j % 2)
+
+    # -- changing the partition -------------------------------------------------------
+
+    def refined(self, points: Array) -> Pieces:
+        """The same function cut at further points; takes and gives increasing ones."""
+        points = np.union1d(self.points, points)
+        k = np.searchsorted(self.points, np.r_[-np.inf, points], "right")
+        values = self(points)
+        # The evaluation at its own points is exact already where it is the left limit.
+        values[np.searchsorted(points, self.points)] = self.values
+        return Pieces(points, self.coefficients[k], self.anchors[k], values)
+
+    def anchored(self, anchors: Array) -> Pieces:
+        """The same function with other anchors."""
+        c = shift(self.coefficients, anchors - self.anchors)
+        return Pieces(self.points, c, anchors, self.values)
+
+    def simplified(self) -> Pieces:
+        """Without points that separate nothing and powers that do not occur."""
+        c, a = self.coefficients, self.anchors
+        used = np.flatnonzero(np.any(c != 0, axis=0))
+        c = c[:, : (used[-1] if used.size else 0) + 1]
+        same = np.all(shift(c[1:], a[:-1] - a[1:]) == c[:-1], axis=-1)
+        nothing = np.isnan(c[1:, 0]) & np.isnan(c[:-1, 0]) & np.isnan(self.values)
+        infinite = np.isinf(c[:-1, 0]) & (self.values == c[:-1, 0])
+        drop = nothing | (same & (infinite | self.meets("left")))
+        if not drop.any():
+            return Pieces(self.points, c, a, self.values)
+        rows, kept = np.r_[True, ~drop], ~drop
+        return Pieces(self.points[kept], c[rows], a[rows], self.values[kept])
+
+    # -- arithmetic -------------------------------------------------------------------
+
+    def scaled(self, factor: float) -> Pieces:
+        """factor * f; with factor 0 what is not finite stays."""
+        c, v = self.coefficients, self.values
+        if factor:
+            c, v = blank(factor * c, factor * c[:, 0]), factor * v
+        else:
+            c, v = blank(0 * np.where(self.finite[:, None], c, 0), c[:, 0]), _zeroed(v)
+        return Pieces(self.points, c, self.anchors, v)
+
+    def reciprocal(self) -> Pieces:
+        """1 / f for constant pieces, undefined where f is 0 or not finite."""
+        c, v = self.coefficients[:, :1], self.values
+        with np.errstate(divide="ignore"):
+            c, v = (np.where(np.isfinite(a) & (a != 0), 1 / a, np.nan) for a in (c, v))
+        return Pieces(self.points, c, self.anchors, v)
+
+    def plus(self, other: Pieces) -> Pieces:
+        f, g = common(self, other)
+        with np.errstate(invalid="ignore"):
+            c = f.coefficients + g.coefficients
+            values = f.values + g.values
+        return Pieces(f.points, blank(c, c[:, 0]), f.anchors, values)
+
+    def times(self, other: Pieces) -> Pieces:
+        """The product; what is not finite survives only a constant factor."""
+        f, g = common(self, other)
+        with np.errstate(invalid="ignore"):
+            c = product(f.coefficients, g.coefficients)
+            first = f.coefficients[:, 0] * g.coefficients[:, 0]
+            values = f.values * g.values
+        constant = [~np.any(h.coefficients[:, 1:], axis=-1) for h in (f, g)]
+        both = f.finite & g.finite
+        first = np.where(both, 0, np.where(constant[0] & constant[1], first, np.nan))
+        return Pieces(f.points, blank(c, first), f.anchors, values)
+
+    def crossings(self, other: Pieces) -> tuple[Pieces, Pieces, Array]:
+        """
+        Both cut where they cross, and the sign of f - g on every piece.
+
+        It is nan where one of the two is undefined.
+        """
+        f, g = common(self, other)
+        both = f.finite & g.finite
+        gap = np.where(both[:, None], f.coefficients - g.coefficients, 0.0)
+        roots = f.points_in(real_roots(gap), f.anchors)
+        f, g = f.refined(roots), g.refined(roots)
+        k, values = np.searchsorted(f.points, roots), g.values.copy()
+        size = f.limits("left")[1][k] + g.limits("left")[1][k]
+        near = abs(f.values[k] - values[k]) <= ROUNDING * size
+        values[k] = np.where(near, f.values[k], values[k])
+        g = Pieces(g.points, g.coefficients, g.anchors, values)
+        t = middles(f.points)
+        with np.errstate(invalid="ignore"):
+            c = f.coefficients - g.coefficients
+            sign = np.sign(evaluate(c, t - f.anchors))
+            one, two = f.coefficients[:, 0], g.coefficients[:, 0]
+            special = np.where(one == two, 0.0, np.sign(one - two))
+        return f, g, np.where(f.finite & g.finite, sign, special)
+
+    def points_in(self, roots: Array, anchors: Array) -> Array:
+        """The numbers anchors[k] + roots[k, j] inside piece k, for all k and j."""
+        lower, upper = self.bounds()
+        t = anchors[:, None] + roots
+        return np.unique(t[(t > lower[:, None]) & (t < upper[:, None])])
+
+    def larger(self, other: Pieces) -> Pieces:
+        """max(f, g), undefined where one of the two is."""
+        f, g, sign = self.crossings(other)
+        first = ~(sign < 0)
+        c = np.where(first[:, None], f.coefficients, g.coefficients)
+        undefined = np.isnan(f.coefficients[:, 0]) | np.isnan(g.coefficients[:, 0])
+        c = blank(c, np.where(undefined, np.nan, c[:, 0]))
+        anchors = np.where(first, f.anchors, g.anchors)
+        return Pieces(f.points, c, anchors, np.maximum(f.values, g.values))
+
+    def after(self, inner: Pieces) -> Pieces:
+        """f ∘ g, not finite where g is not."""
+        places, levels = inner.preimages(self.points)
+        g = inner.refined(places)
+        k = np.searchsorted(self.points, _inner_values(g), "left")
+        c, g_c = self.coefficients[k], g.coefficients
+        anchors, out = g.anchors, self._substituted(c, self.anchors[k], g_c)
+        degree = np.max(np.where(g_c != 0, np.arange(g_c.shape[-1]), 0), axis=-1)
+        affine = (degree == 1) & g.finite
+        if affine.any():
+            # The anchor moves along, so that no coefficient is mixed with another.
+            slope = np.where(affine, g_c[:, min(1, g_c.shape[-1] - 1)], 1.0)
+            moved = anchors + (self.anchors[k] - g_c[:, 0]) / slope
+            powers = c * slope[:, None] ** np.arange(c.shape[-1])
+            powers = widened(powers, out.shape[-1])
+            anchors = np.where(affine, moved, anchors)
+            out = np.where(affine[:, None], powers, out)
+        flat = (degree == 0) & g.finite
+        constants = self(np.where(flat, g_c[:, 0], 0.0))
+        out = np.where(flat[:, None], 0.0, out)
+        out[:, 0] = np.where(flat, constants, out[:, 0])
+        out = blank(out, np.where(g.finite, out[:, 0], g_c[:, 0]))
+        inside = np.isfinite(g.values)
+        values = np.where(inside, self(np.where(inside, g.values, 0.0)), g.values)
+        # There g takes the value that it was solved for, whatever rounding says.
+        values[np.searchsorted(g.points, places)] = self.values[levels]
+        return Pieces(g.points, out, anchors, values)
+
+    @staticmethod
+    def _substituted(c: Array, anchors: Array, inner: Array) -> Array:
+        """The coefficients of sum_j c_j (inner - anchors)^j."""
+        inner = np.where(np.isfinite(inner), inner, 0.0)
+        inner[:, 0] -= anchors
+        special = np.where(np.isfinite(c[:, 0]), 0.0, c[:, 0])
+        out = blank(c, special * 0)[:, -1:]
+        out = np.where(np.isfinite(out), out, 0.0)
+        for j in range(c.shape[-1] - 2, -1, -1):
+            out = product(out, inner)
+            out[:, 0] += np.where(np.isfinite(c[:, j]), c[:, j], 0.0)
+        return blank(out, special)
+
+    def preimages(self, levels: Array) -> tuple[Array, Array]:
+        """Where inside a piece the function takes a level, and which one, by index."""
+        places, which = [np.zeros(0)], [np.zeros(0, np.intp)]
+        lower, upper = self.bounds()
+        for k in np.flatnonzero(self.finite & np.any(self.coefficients[:, 1:], -1)):
+            c = np.tile(self.coefficients[k], (levels.size, 1))
+            c[:, 0] -= levels
+            t = self.anchors[k] + real_roots(c)
+            inside = (t > lower[k]) & (t < upper[k])
+            places.append(t[inside])
+            which.append(np.nonzero(inside)[0])
+        found, first = np.unique(np.concatenate(places), return_index=True)
+        return found, np.concatenate(which)[first]
+
+    def integral(self) -> Pieces:
+        """
+        An antiderivative, continuous on every interval of the domain.
+
+        It is 0 at the first point that an interval of the domain has in its closure, or
+        at the anchor if there is none.
+        """
+        finite, c = self.finite, self.coefficients
+        raised = np.pad(c / np.arange(1, c.shape[-1] + 1), [(0, 0), (1, 0)])
+        raised = np.where(finite[:, None], raised, 0.0)
+        if self.points.size:
+            ends = np.r_[self.points[0], self.points]
+            raised[:, 0] = -evaluate(raised, ends - self.anchors)
+            last = np.r_[self.points, self.points[-1]]
+            gain = evaluate(raised, last - self.anchors)
+            # Sums start anew behind every gap, and behind the first point.
+            joined = finite & np.r_[False, finite[:-1]]
+            gain = np.where(
+                finite & np.r_[False, np.ones(gain.size - 1, bool)], gain, 0
+            )
+            total = np.cumsum(gain) - gain
+            start = np.maximum.accumulate(np.where(joined, 0, np.arange(gain.size)))
+            raised[:, 0] += total - total[start]
+        out = blank(raised, np.where(finite, 0.0, np.nan))
+        new = Pieces(self.points, out, self.anchors, np.zeros_like(self.values))
+        left, right = new.limits("left")[0], new.limits("right")[0]
+        object.__setattr__(new, "values", np.where(np.isnan(left), right, left))
+        return new
+
+
+def _zeroed(v: Array) -> Array:
+    return np.where(np.isfinite(v), 0.0, v)
+
+
+def _inner_values(f: Pieces) -> Array:
+    """The value of every piece at a number inside it."""
+    t = middles(f.points)
+    return evaluate(f.coefficients, t - f.anchors)
+
+
+def common(f: Pieces, g: Pieces) -> tuple[Pieces, Pieces]:
+    """Both with the same points, anchors and number of coefficients."""
+    f, g = f.refined(g.points), g.refined(f.points)
+    lower, upper = f.bounds()
+    a, b = f.anchors, g.anchors
+    far = [np.maximum(np.maximum(lower - x, x - upper), 0) for x in (a, b)]
+    first = (far[0] < far[1]) | ((far[0] == far[1]) & (abs(a) <= abs(b)))
+    anchors = np.where(first, a, b)
+    width = max(f.coefficients.shape[-1], g.coefficients.shape[-1])
+    out = []
+    for h in (f.anchored(anchors), g.anchored(anchors)):
+        c = widened(h.coefficients, width)
+        out.append(Pieces(h.points, c, anchors, h.values))
+    return out[0], out[1]
+
+
+def constant(value: float) -> Pieces:
+    """A constant, which may be ±inf or nan."""
+    return Pieces(np.zeros(0), np.array([[value]]), np.zeros(1), np.zeros(0))
