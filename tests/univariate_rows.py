@@ -18,13 +18,22 @@ from subgrad.univariate.catalog import (
     relu,
     square,
 )
+from subgrad.univariate.hyperbola import HalfCircle, PseudoHuber
 from subgrad.univariate.linear import PiecewiseLinear
+from subgrad.univariate.logarithm import BinaryEntropy, Logistic, NegativeLog
+from subgrad.univariate.powers import (
+    DecreasingPower,
+    HalfLinePower,
+    PositivePartPower,
+    Power,
+)
 from subgrad.univariate.smooth import (
     Entropy,
     Exponential,
     InverseNegative,
     Square,
 )
+from subgrad.univariate.transformed import Transformed, transformed
 
 inf = np.inf
 
@@ -62,7 +71,26 @@ SMOOTH = {
     "exponential": exponential,
     "exponential 0.3": Exponential(0.3),
     "negative_sqrt": negative_sqrt,
-    "inverse": InverseNegative(),
+    "inverse_negative": InverseNegative(),
+    "negative_log": NegativeLog(),
+    "negative_log, dual": NegativeLog(dual=True),
+    "logistic": Logistic(),
+    "binary_entropy": BinaryEntropy(),
+    "power 1.5": Power(1.5),
+    "power 4": Power(4),
+    "positive part": PositivePartPower(3),
+    "half line power": HalfLinePower(1.5),
+    "decreasing power": DecreasingPower(-2),
+    "decreasing power, dual": DecreasingPower(-0.5, dual=True),
+    "pseudo_huber": PseudoHuber(),
+    "half circle": HalfCircle(),
+    "inverse": transformed(InverseNegative(), a=4, b=-1),
+    "squared hinge": transformed(PositivePartPower(2), a=2, b=-1, c=1),
+    "moved entropy": Transformed(Entropy(), 0.5, -3, 1, d=0.25, e=-1),
+    "moved logistic": Transformed(Logistic(), 3, 0.7, -0.5, d=-1, e=0.5),
+    "moved half circle": Transformed(HalfCircle(), 2, 0.5, 1, d=0.5),
+    "moved kinks": Transformed(epsilon_insensitive(0.5), 2, -0.5, 1, 0.25, -3),
+    "moved interval": Transformed(interval_indicator(-1, 2), 2, 2, -1, d=-0.5),
 }
 ROWS = LINEAR | SMOOTH
 BATCH = {
@@ -86,6 +114,16 @@ BATCH = {
     "square": Square([0.5, 1, 2, 49]),
     "entropy": Entropy([-1, 0, 1, 0.3]),
     "exponential": Exponential([-1, 0, 1, 0.3]),
+    "power": Power([1.1, 1.5, 2, 5]),
+    "positive part": PositivePartPower([1.1, 1.5, 2, 5]),
+    "half line power": HalfLinePower([1.1, 1.5, 2, 5]),
+    "decreasing power": DecreasingPower([-2, -0.5, 0.25, 0.5]),
+    "moved": Transformed(PseudoHuber(), [1, 2, 3, 4], [1, -1, 0.5, 3], d=0.25),
+    "moved kinks": Transformed(
+        interval_indicator([-2, -1, 0, 1], [2, 1, 0.5, 1]), 2, [1, -1, 2, -0.5], 0.5
+    ),
+    "moved up": Transformed(Logistic(), e=[1, 2, 3, 4]),
+    "moved parts": transformed(pinball([0.0, 0.1, 0.5, 1.0]), [1, 2, 3, 4], -1, 1),
 }
 # Every kink and end of a domain above, their neighbours, and points far from all.
 POINTS = np.unique(np.r_[np.arange(-14, 15) / 4, -0.3, 0.7, -9, 9, 1e-3, -1e-3])
@@ -100,6 +138,10 @@ def inside(phi):
     t = POINTS[np.isfinite(phi.value(POINTS))]
     assert t.size
     return t
+
+
+def finite_ends(phi):
+    return [end for end in phi.ends if np.isfinite(end)]
 
 
 def fenchel_gap(phi, t, g):

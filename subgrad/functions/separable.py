@@ -30,6 +30,7 @@ class Separable(Function):
                 "Separable takes a convex function on the line, such as relu, got "
                 f"{type(phi).__name__}"
             )
+        phi._refuse()
         self.phi, self.polyhedral = phi, phi.polyhedral
         self.weights = None
         if weights is not None:

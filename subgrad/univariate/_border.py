@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ def line(name: str, a: Any, *, infinite: bool = False) -> Array:
 
 def given(values: Any) -> Array:
     """Values at breakpoints: finite, +-inf, or nan for undefined."""
-    v = np.array(values, np.float64)
+    v = _numbers("values", values)
     if v.ndim != 1:
         raise ValueError(f"values must have one axis, got shape {v.shape}")
     return v
@@ -26,26 +27,46 @@ def given(values: Any) -> Array:
 
 def rows(coefficients: Any, count: int) -> Array:
     """One row for each piece, filled with zeros; a constant may be +-inf or nan."""
-    found = [np.atleast_1d(np.asarray(row)) for row in coefficients]
+    if not isinstance(coefficients, Iterable):
+        raise TypeError(
+            f"coefficients must be a sequence of rows, got {coefficients!r}"
+        )
+    found = [
+        np.atleast_1d(_numbers(f"coefficients[{k}]", row))
+        for k, row in enumerate(coefficients)
+    ]
     if len(found) != count:
         raise ValueError(
             f"{count - 1} breakpoints need {count} rows of coefficients, got "
             f"{len(found)}"
         )
-    out = np.zeros((count, max((row.size for row in found), default=1) or 1))
+    out = np.zeros((count, max(row.size for row in found) or 1))
     for k, row in enumerate(found):
-        if row.ndim != 1 or row.dtype.kind not in "biuf":
+        if row.ndim != 1:
             raise ValueError(
-                f"coefficients[{k}] must be a sequence of real numbers, got {row!r}"
+                f"coefficients[{k}] must have one axis, got shape {row.shape}"
             )
         out[k, : row.size] = row
     special = ~np.isfinite(out)
     if special[:, 1:].any() or out[special[:, 0], 1:].any():
         raise ValueError(
-            "a piece must have finite coefficients or be the constant [inf], [-inf] or "
+            "a row of coefficients must be finite or the constant [inf], [-inf] or "
             f"[nan], got {out[special.any(axis=-1)][0].tolist()}"
         )
     return out
+
+
+def _numbers(name: str, a: Any) -> Array:
+    """A new array of floats, nan and infinities among them."""
+    try:
+        a = np.asarray(a)
+    except ValueError:
+        raise ValueError(
+            f"{name} must be an array of numbers, got a ragged list"
+        ) from None
+    if a.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must be an array of real numbers, got dtype {a.dtype}")
+    return a.astype(np.float64)
 
 
 def number(name: str, a: Any, *, infinite: bool = False) -> float:

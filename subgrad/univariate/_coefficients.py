@@ -6,6 +6,10 @@ import numpy as np
 
 from .._check import Array
 
+# Limits that differ by less than this part of the size of their terms are equal: the
+# polynomials beside a computed crossing meet up to rounding only.
+ROUNDING = 64 * np.finfo(np.float64).eps
+
 
 def evaluate(c: Array, h: Array) -> Array:
     """sum_j c[..., j] h^j."""
@@ -13,6 +17,19 @@ def evaluate(c: Array, h: Array) -> Array:
     for j in range(c.shape[-1] - 2, -1, -1):
         out = out * h + c[..., j]
     return out
+
+
+def sizes(c: Array, h: Array, t: Array) -> Array:
+    """
+    The size of the terms of sum_j c[..., j] h^j, to which what the rounding of the
+    point t may change belongs.
+    """
+    c, h = abs(c), abs(h)
+    out, slope = c[..., -1], np.zeros_like(h)
+    for j in range(c.shape[-1] - 2, -1, -1):
+        slope = slope * h + out
+        out = out * h + c[..., j]
+    return out + slope * abs(t)
 
 
 def derivative(c: Array) -> Array:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._check import Array
+from ._coefficients import derivative, widened
 from ._pieces import search
-from ._polynomials import ROUNDING, Pieces
+from ._polynomials import ROUNDING, SIDES, Pieces
 
 Direction = tuple[float, float]
 
@@ -31,10 +32,10 @@ class Graph:
     last: Direction
 
     @classmethod
-    def of(cls, f: Pieces, left: Array, right: Array) -> Graph:
-        """From the pieces of f, of degree <= 2, and the slopes at its points."""
+    def of(cls, f: Pieces) -> Graph:
+        """From the pieces of a closed convex f of degree <= 2."""
         inside = np.flatnonzero(f.finite)
-        c = np.pad(f.coefficients, [(0, 0), (0, max(0, 3 - f.coefficients.shape[-1]))])
+        c = widened(f.coefficients, 3)
         if not inside.size:
             k = np.flatnonzero(np.isfinite(f.values))[0]
             v = f.values[k : k + 1]
@@ -45,21 +46,39 @@ class Graph:
         k = np.arange(max(i - 1, 0), min(j + 1, f.points.size))
         if not k.size:
             return cls(f.anchors, c[:, 1], c[:, 0], first, last)
+        slope = Pieces(f.points, derivative(c), f.anchors, f.values)
+        (left, _), (right, _) = (slope.limits(side) for side in SIDES)
+        # A common slope is that of the side where less was added to find it, so that a
+        # piece keeps its slope from end to end, and makes no kink by rounding.
+        added = [abs(c[:-1, 2] * (f.points - f.anchors[:-1]))]
+        added += [abs(c[1:, 2] * (f.points - f.anchors[1:]))]
+        common = np.where(added[0] <= added[1], left, right)
+        left, right = (np.where(slope.joined, common, s)[k] for s in (left, right))
         t, v = np.repeat(f.points[k], 2), np.repeat(f.values[k], 2)
-        s = np.stack([left[k], right[k]], -1).ravel()
-        keep = np.isfinite(s) & np.r_[True, (np.diff(t) != 0) | (np.diff(s) != 0)]
-        return cls(t[keep], s[keep], v[keep], first, last)
+        s = np.stack([left, right], -1).ravel()
+        keep = np.isfinite(s)
+        return cls(
+            t[keep], np.maximum.accumulate(s[keep]), v[keep], first, last
+        )._lean()
+
+    def _lean(self) -> Graph:
+        """Without repeated vertices."""
+        keep = np.r_[True, (np.diff(self.t) > 0) | (np.diff(self.s) > 0)]
+        return Graph(self.t[keep], self.s[keep], self.v[keep], self.first, self.last)
 
     def pieces(self) -> Pieces:
         """The function."""
         t, s, v = self.t, self.s, self.v
-        (dt, ds), (et, es) = self.first, self.last
-        wide = np.flatnonzero(np.diff(t) > 0)
-        with np.errstate(over="ignore"):
-            bend = np.diff(s)[wide] / np.diff(t)[wide] / 2
-        rows = [np.stack([v[wide], s[wide], bend], -1)]
-        before = [v[0], s[0], ds / dt / 2] if dt else [np.inf, 0, 0]
-        after = [v[-1], s[-1], es / et / 2] if et else [np.inf, 0, 0]
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            bend = np.diff(s) / np.diff(t) / 2
+            rays = [ds / np.float64(dt) / 2 for dt, ds in (self.first, self.last)]
+        # What is too steep for a number is vertical.
+        wide = np.flatnonzero(np.isfinite(bend))
+        rows = [np.stack([v[wide], s[wide], bend[wide]], -1)]
+        before, after = (
+            [v[k], s[k], b] if np.isfinite(b) else [np.inf, 0, 0]
+            for k, b in zip((0, -1), rays, strict=True)
+        )
         c = np.concatenate([[before], *rows, [after]])
         points = np.r_[t[0], t[wide + 1]]
         anchors = np.r_[t[0], t[wide], t[-1]]
@@ -104,17 +123,17 @@ class Graph:
         rows = np.r_[True, keep[1:], True]
         return Pieces(sums[keep], c[rows], sums[base][rows], self.t[keep])
 
-    def untied(self) -> Graph:
-        """After a subtraction: what would fall or rise by rounding stays level."""
-        out = []
-        for x in (self.t, self.s):
-            size = ROUNDING * (abs(x[1:]) + abs(x[:-1]))
-            risen = np.r_[True, np.diff(x) > size]
-            level = np.maximum.accumulate(np.where(risen, np.arange(x.size), 0))
-            out.append(np.maximum.accumulate(x[level]))
-        t, s = out
-        keep = np.r_[True, (np.diff(t) > 0) | (np.diff(s) > 0)]
-        return Graph(t[keep], s[keep], self.v[keep], self.first, self.last)
+    def sharpened(self, step: float) -> Graph:
+        """That of the function of which this is the Moreau envelope."""
+        shift = step * self.s
+        t, v = self.t - shift, self.v - step / 2 * self.s**2
+        # What would rise by rounding only is vertical.
+        size = ROUNDING * (abs(self.t) + abs(shift))
+        risen = np.r_[True, np.diff(t) > np.maximum(size[1:], size[:-1])]
+        level = np.maximum.accumulate(np.where(risen, np.arange(t.size), 0))
+        t = np.maximum.accumulate(t[level])
+        rays = (_sheared(ray, -step) for ray in (self.first, self.last))
+        return Graph(t, self.s, v, *rays)._lean()
 
 
 def _sheared(ray: Direction, step: float) -> Direction:

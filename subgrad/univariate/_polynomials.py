@@ -11,17 +11,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._check import Array
-from ._coefficients import blank, evaluate, middles, product, shift, widened
-from ._roots import real_roots
+from ._coefficients import (
+    ROUNDING,
+    blank,
+    evaluate,
+    middles,
+    product,
+    shift,
+    sizes,
+    widened,
+)
+from ._levels import preimages
 
 Mask = NDArray[np.bool_]
 Side = Literal["left", "right"]
 SIDES: tuple[Side, Side] = ("left", "right")
-# Limits that differ by less than this part of the size of their terms are equal: the
-# polynomials beside a computed crossing meet up to rounding only.
-ROUNDING = 64 * np.finfo(np.float64).eps
 # Up to here a pass over the array per breakpoint beats a search per entry.
 FEW = 8
+# Else an overflow would turn into +inf, which says "outside the domain".
+checked = np.errstate(over="raise")
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,10 +56,19 @@ class Pieces:
         return np.isfinite(self.coefficients[:, 0])
 
     def limits(self, side: Side) -> tuple[Array, Array]:
-        """The limits at the points from one side, and the size of their terms."""
-        rows = slice(None, -1) if side == "left" else slice(1, None)
+        """
+        The limits at the points from one side, and the size of their terms, to which
+        what the rounding of the point itself may change belongs.
+        """
+        return self._limits[side == "right"]
+
+    @cached_property
+    def _limits(self) -> tuple[tuple[Array, Array], ...]:
+        return self._limit(slice(None, -1)), self._limit(slice(1, None))
+
+    def _limit(self, rows: slice) -> tuple[Array, Array]:
         c, h = self.coefficients[rows], self.points - self.anchors[rows]
-        return evaluate(c, h), evaluate(abs(c), abs(h))
+        return evaluate(c, h), sizes(c, h, self.points)
 
     def meets(self, side: Side) -> Mask:
         """Whether the value at a point is the limit from one side, up to rounding."""
@@ -81,30 +98,31 @@ class Pieces:
             first, last = self._at_infinity(0, -1), self._at_infinity(-1, 1)
             out = self(np.where(far, 0.0, t))
             return np.where(far, np.where(t > 0, last, first), out)
-        c, anchors, count = self.coefficients, self.anchors, self.points.size
-        if count <= FEW:
-            out = evaluate(c[0], t - anchors[0])
-            for j, point in enumerate(self.points.tolist(), 1):
-                out = np.where(t > point, evaluate(c[j], t - anchors[j]), out)
-            for j in self._apart:
-                out = np.where(t == self.points[j], self.values[j], out)
-            return out
-        k = np.searchsorted(self.points, t, "left")
-        h = t - anchors[k]
+        c, (k, points) = self.coefficients, self._passed(t)
+        h = t - self.anchors[k]
         out = c[:, -1][k]
         for j in range(c.shape[-1] - 2, -1, -1):
             out = out * h + c[:, j][k]
-        if self._apart.size:
-            k = np.minimum(k, count - 1)
-            out = np.where(self.points[k] == t, self.values[k], out)
+        if self._apart:
+            k = np.minimum(k, points.size - 1)
+            out = np.where(points[k] == t, self.values[k], out)
         return out
 
+    def _passed(self, t: Array) -> tuple[Array, Array]:
+        """How many points are below t, and the points in its type."""
+        with np.errstate(over="ignore"):
+            points = self.points.astype(t.dtype, copy=False)
+        if points.size > FEW:
+            return np.searchsorted(points, t, "left"), points
+        k = np.zeros(t.shape, np.intp)
+        for point in points.tolist():
+            k += t > point
+        return k, points
+
     @cached_property
-    def _apart(self) -> Array:
-        """The points whose value is not the limit from the left."""
-        limit = self.limits("left")[0]
-        same = (limit == self.values) | (np.isnan(limit) & np.isnan(self.values))
-        return np.flatnonzero(~same)
+    def _apart(self) -> bool:
+        """Whether some value is not the limit from the left."""
+        return not np.array_equal(self.limits("left")[0], self.values, equal_nan=True)
 
     def _at_infinity(self, k: int, sign: int) -> float:
         c = self.coefficients[k]
@@ -132,8 +150,11 @@ class Pieces:
 
     # -- changing the partition -------------------------------------------------------
 
+    @checked
     def refined(self, points: Array) -> Pieces:
-        """The same function cut at further points; takes and gives increasing ones."""
+        """The same function cut at further points."""
+        if not points.size or np.array_equal(points, self.points):
+            return self
         points = np.union1d(self.points, points)
         k = np.searchsorted(self.points, np.r_[-np.inf, points], "right")
         values = self(points)
@@ -141,11 +162,18 @@ class Pieces:
         values[np.searchsorted(points, self.points)] = self.values
         return Pieces(points, self.coefficients[k], self.anchors[k], values)
 
+    def valued(self, k: Array, values: Array) -> Pieces:
+        """The function with other values at the points k."""
+        new = self.values.copy()
+        new[k] = values
+        return Pieces(self.points, self.coefficients, self.anchors, new)
+
     def anchored(self, anchors: Array) -> Pieces:
         """The same function with other anchors."""
         c = shift(self.coefficients, anchors - self.anchors)
         return Pieces(self.points, c, anchors, self.values)
 
+    @checked
     def simplified(self) -> Pieces:
         """Without points that separate nothing and powers that do not occur."""
         c, a = self.coefficients, self.anchors
@@ -162,6 +190,7 @@ class Pieces:
 
     # -- arithmetic -------------------------------------------------------------------
 
+    @checked
     def scaled(self, factor: float) -> Pieces:
         """factor * f; with factor 0 what is not finite stays."""
         c, v = self.coefficients, self.values
@@ -171,13 +200,7 @@ class Pieces:
             c, v = blank(0 * np.where(self.finite[:, None], c, 0), c[:, 0]), _zeroed(v)
         return Pieces(self.points, c, self.anchors, v)
 
-    def reciprocal(self) -> Pieces:
-        """1 / f for constant pieces, undefined where f is 0 or not finite."""
-        c, v = self.coefficients[:, :1], self.values
-        with np.errstate(divide="ignore"):
-            c, v = (np.where(np.isfinite(a) & (a != 0), 1 / a, np.nan) for a in (c, v))
-        return Pieces(self.points, c, self.anchors, v)
-
+    @checked
     def plus(self, other: Pieces) -> Pieces:
         f, g = common(self, other)
         with np.errstate(invalid="ignore"):
@@ -185,6 +208,7 @@ class Pieces:
             values = f.values + g.values
         return Pieces(f.points, blank(c, c[:, 0]), f.anchors, values)
 
+    @checked
     def times(self, other: Pieces) -> Pieces:
         """The product; what is not finite survives only a constant factor."""
         f, g = common(self, other)
@@ -197,6 +221,18 @@ class Pieces:
         first = np.where(both, 0, np.where(constant[0] & constant[1], first, np.nan))
         return Pieces(f.points, blank(c, first), f.anchors, values)
 
+    @checked
+    def over(self, other: Pieces) -> Pieces:
+        """f / g for constant pieces g, undefined where g is 0 or not finite."""
+        f, g = common(self, other)
+        d, v = (
+            np.where(np.isfinite(a) & (a != 0), a, np.nan)
+            for a in (g.coefficients[:, 0], g.values)
+        )
+        c = f.coefficients / d[:, None]
+        return Pieces(f.points, blank(c, c[:, 0]), f.anchors, f.values / v)
+
+    @checked
     def crossings(self, other: Pieces) -> tuple[Pieces, Pieces, Array]:
         """
         Both cut where they cross, and the sign of f - g on every piece.
@@ -205,16 +241,16 @@ class Pieces:
         """
         f, g = common(self, other)
         both = f.finite & g.finite
-        gap = np.where(both[:, None], f.coefficients - g.coefficients, 0.0)
-        roots = f.points_in(real_roots(gap), f.anchors)
-        f, g = f.refined(roots), g.refined(roots)
-        k, values = np.searchsorted(f.points, roots), g.values.copy()
-        size = f.limits("left")[1][k] + g.limits("left")[1][k]
-        near = abs(f.values[k] - values[k]) <= ROUNDING * size
-        values[k] = np.where(near, f.values[k], values[k])
-        g = Pieces(g.points, g.coefficients, g.anchors, values)
-        t = middles(f.points)
         with np.errstate(invalid="ignore"):
+            c = blank(f.coefficients - g.coefficients, np.where(both, 0.0, np.nan))
+            gap = Pieces(f.points, c, f.anchors, f.values - g.values)
+        terms = abs(f.coefficients) + abs(g.coefficients)
+        places = preimages(gap, np.zeros(1), terms)[0]
+        f, g = f.refined(places), g.refined(places)
+        k = np.searchsorted(f.points, places)
+        f, g = (h.valued(k, np.maximum(f.values, g.values)[k]) for h in (f, g))
+        t = middles(f.points)
+        with np.errstate(invalid="ignore", over="ignore"):
             c = f.coefficients - g.coefficients
             sign = np.sign(evaluate(c, t - f.anchors))
             one, two = f.coefficients[:, 0], g.coefficients[:, 0]
@@ -237,10 +273,12 @@ class Pieces:
         anchors = np.where(first, f.anchors, g.anchors)
         return Pieces(f.points, c, anchors, np.maximum(f.values, g.values))
 
+    @checked
     def after(self, inner: Pieces) -> Pieces:
         """f ∘ g, not finite where g is not."""
-        places, levels = inner.preimages(self.points)
+        places, levels = preimages(inner, self.points)
         g = inner.refined(places)
+        g = g.valued(np.searchsorted(g.points, places), self.points[levels])
         k = np.searchsorted(self.points, _inner_values(g), "left")
         c, g_c = self.coefficients[k], g.coefficients
         anchors, out = g.anchors, self._substituted(c, self.anchors[k], g_c)
@@ -261,8 +299,6 @@ class Pieces:
         out = blank(out, np.where(g.finite, out[:, 0], g_c[:, 0]))
         inside = np.isfinite(g.values)
         values = np.where(inside, self(np.where(inside, g.values, 0.0)), g.values)
-        # There g takes the value that it was solved for, whatever rounding says.
-        values[np.searchsorted(g.points, places)] = self.values[levels]
         return Pieces(g.points, out, anchors, values)
 
     @staticmethod
@@ -278,20 +314,7 @@ class Pieces:
             out[:, 0] += np.where(np.isfinite(c[:, j]), c[:, j], 0.0)
         return blank(out, special)
 
-    def preimages(self, levels: Array) -> tuple[Array, Array]:
-        """Where inside a piece the function takes a level, and which one, by index."""
-        places, which = [np.zeros(0)], [np.zeros(0, np.intp)]
-        lower, upper = self.bounds()
-        for k in np.flatnonzero(self.finite & np.any(self.coefficients[:, 1:], -1)):
-            c = np.tile(self.coefficients[k], (levels.size, 1))
-            c[:, 0] -= levels
-            t = self.anchors[k] + real_roots(c)
-            inside = (t > lower[k]) & (t < upper[k])
-            places.append(t[inside])
-            which.append(np.nonzero(inside)[0])
-        found, first = np.unique(np.concatenate(places), return_index=True)
-        return found, np.concatenate(which)[first]
-
+    @checked
     def integral(self) -> Pieces:
         """
         An antiderivative, continuous on every interval of the domain.
@@ -328,8 +351,8 @@ def _zeroed(v: Array) -> Array:
 
 def _inner_values(f: Pieces) -> Array:
     """The value of every piece at a number inside it."""
-    t = middles(f.points)
-    return evaluate(f.coefficients, t - f.anchors)
+    with np.errstate(over="ignore"):
+        return evaluate(f.coefficients, middles(f.points) - f.anchors)
 
 
 def common(f: Pieces, g: Pieces) -> tuple[Pieces, Pieces]:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from .._check import Array
+from ._coefficients import derivative
 
-# An eigenvalue this close to the real axis may stand for a multiple root.
-_NEAR = 1e-5
+_LARGEST = np.finfo(np.float64).max
+_SIGN = np.iinfo(np.int64).min
+_ROUNDING = 4 * np.finfo(np.float64).eps
 
 
 def real_roots(c: Array) -> Array:
     """
-    Candidates for the real roots of sum_j c[k, j] h^j, row by row, nan as filling.
+    The real roots of sum_j c[k, j] h^j, row by row, nan as filling.
 
-    Every real root is among them, a multiple one up to the precision it can have; a
-    double root may be missed or there twice, and near misses of a root may be there.
-    Rows of zeros have none. Shape (K, max(D, 1)).
+    A polynomial that misses 0 by the rounding touches it there, once. Rows of zeros
+    have no roots. Shape (K, max(D, 1)).
     """
     rows, width = c.shape
     out = np.full((rows, max(width - 1, 1)), np.nan)
@@ -30,44 +31,54 @@ def real_roots(c: Array) -> Array:
             elif d == 2:
                 out[k, :2] = _quadratic(p)
             else:
-                out[k, :d] = _companion(p)
-    return out
+                out[k, :d] = _between(p, real_roots(derivative(p)))
+    return out + 0.0
 
 
 def _quadratic(p: Array) -> Array:
     # Scaled so that the discriminant cannot overflow.
     p = p / abs(p).max(axis=-1, keepdims=True)
     c, b, a = p.T
-    root = np.sqrt(_discriminant(a, b, c))
-    q = -(b + np.copysign(root, b)) / 2
-    return np.stack([q / a, np.where(q != 0, c / q, 0.0)], -1)
-
-
-def _discriminant(a: Array, b: Array, c: Array) -> Array:
-    """b² - 4 a c; a touching parabola may miss 0 by the rounding, which counts as 0."""
     d, size = b * b - 4 * a * c, b * b + 4 * abs(a * c)
-    return np.where(abs(d) <= 4 * np.finfo(np.float64).eps * size, 0.0, d)
+    touching = abs(d) <= _ROUNDING * size
+    q = -(b + np.copysign(np.sqrt(np.where(touching, 0.0, d)), b)) / 2
+    other = np.where(q != 0, c / q, 0.0)
+    return np.stack([q / a, np.where(touching, np.nan, other)], -1)
 
 
-def _companion(p: Array) -> Array:
-    """Eigenvalues of the companion matrices, each improved by Newton's iteration."""
-    d = p.shape[-1] - 1
-    matrix = np.zeros((*p.shape[:-1], d, d))
-    matrix[..., np.arange(1, d), np.arange(d - 1)] = 1.0
-    matrix[..., :, -1] = -p[..., :-1] / p[..., -1:]
-    z = np.linalg.eigvals(matrix)
-    r = np.where(abs(z.imag) <= _NEAR * abs(z), z.real, np.nan)
-    slopes = p[..., 1:] * np.arange(1, d + 1)
-    for _ in range(3):
-        value, slope = _at(p, r), _at(slopes, r)
-        better = r - value / slope
-        closer = abs(_at(p, better)) < abs(value)
-        r = np.where(closer, better, r)
-    return r
+def _between(p: Array, turns: Array) -> Array:
+    """
+    The roots of polynomials from those of their derivatives: at most one in each of
+    the intervals that these leave, found by halving to the last bit, or at its end.
+    """
+    ends = np.full((*turns.shape[:-1], 1), _LARGEST)
+    turns = np.sort(np.nan_to_num(turns, nan=_LARGEST), axis=-1)
+    t = np.concatenate([-ends, turns, ends], -1)
+    value, size = _at(p, t), _at(abs(p), abs(t))
+    touching = (abs(value) <= _ROUNDING * size) & np.isfinite(value)
+    sign = np.where(touching, 0.0, np.sign(value))
+    start, stop = sign[:, :-1], sign[:, 1:]
+    near, far = _rank(t[:, :-1]), _rank(t[:, 1:])
+    for _ in range(64):
+        middle = (near >> 1) + (far >> 1) + (near & far & 1)
+        same = np.sign(_at(p, _number(middle))) == start
+        near, far = np.where(same, middle, near), np.where(same, far, middle)
+    found = np.where(start * stop < 0, _number(far), np.nan)
+    return np.where(touching[:, 1:], t[:, 1:], found)
 
 
-def _at(p: Array, r: Array) -> Array:
-    out = np.zeros_like(r)
+def _at(p: Array, t: Array) -> Array:
+    out = np.zeros_like(t)
     for j in range(p.shape[-1] - 1, -1, -1):
-        out = out * r + p[..., j, None]
+        out = out * t + p[..., j, None]
     return out
+
+
+def _rank(x: Array) -> Array:
+    """The position of a number among all of them, so that halving takes 64 steps."""
+    bits = x.view(np.int64)
+    return np.where(bits >= 0, bits, _SIGN - bits)
+
+
+def _number(rank: Array) -> Array:
+    return np.where(rank >= 0, rank, _SIGN - rank).view(np.float64)

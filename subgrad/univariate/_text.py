@@ -96,11 +96,11 @@ def distribution(
     parts: Mapping[TestFunction | None, Pieces],
     spots: Mapping[tuple[float, int], float],
 ) -> str:
-    """Polynomials, Heaviside steps and Dirac terms; then the domain, unless all of R."""
+    """Polynomials, Heaviside steps, Dirac terms; then the domain, unless all of R."""
     terms = _steps(parts[None])
     for factor, p in parts.items():
         if factor is not None:
-            terms.append((1.0, f"({joined(_steps(p))})·{factor}"))
+            terms += _times(_steps(p), str(factor))
     terms += [(w, f"δ{_primes(k)}({shifted('x', a)})") for (a, k), w in spots.items()]
     p, text = parts[None], joined(terms)
     if np.all(p.finite):
@@ -112,24 +112,30 @@ def _primes(k: int) -> str:
     return "'" * k if k < 4 else f"^({k})"
 
 
+def _times(terms: list[tuple[float, str]], factor: str) -> list[tuple[float, str]]:
+    if len(terms) > 1:
+        return [(1.0, f"({joined(terms)})·{factor}")]
+    return [(w, f"{what}·{factor}" if what else factor) for w, what in terms]
+
+
 def _steps(p: Pieces) -> list[tuple[float, str]]:
     """The first polynomial, then what is added at every point, in powers of x - a."""
-    c = np.where(p.finite[:, None], expanded(p), 0.0)
-    first = int(np.argmax(p.finite))
-    terms = [(float(w), power("x", j)) for j, w in enumerate(c[first]) if w][::-1]
-    here = p.anchored(np.r_[p.anchors[:1], p.points]).coefficients[1:]
-    before = p.anchored(np.r_[p.points, p.anchors[-1:]]).coefficients[:-1]
-    for k, a in enumerate(p.points.tolist()):
-        if not (p.finite[k + 1] and k + 1 > first):
-            continue
-        rise = here[k] - (before[k] if p.finite[k] else 0 * before[k])
-        if p.finite[k] and p.joined[k]:
-            rise[0] = 0.0
-        at = shifted("x", a)
+    rows = np.flatnonzero(p.finite)
+    first = expanded(p)[rows[:1]].ravel()
+    terms = [(float(w), power("x", j)) for j, w in enumerate(first) if w][::-1]
+    # Behind a gap the last polynomial before it still counts.
+    before, here = rows[:-1], rows[1:]
+    at = p.points[here - 1]
+    c = p.coefficients
+    old = shift(c[before], at - p.anchors[before])
+    rises = shift(c[here], at - p.anchors[here]) - old
+    joins = (here == before + 1) & p.joined[here - 1]
+    rises[:, 0] = np.where(joins, 0.0, rises[:, 0])
+    for a, rise in zip(at.tolist(), rises.tolist(), strict=True):
+        base = shifted("x", a)
+        step = f"H({base})"
         for j, w in enumerate(rise):
-            base = power(f"({at})" if a else at, j)
+            what = power(f"({base})" if a else base, j)
             if w:
-                terms.append((float(w), f"{base}·H({at})" if j else f"H({at})"))
-        if not p.finite[k]:
-            continue
+                terms.append((w, f"{what}·{step}" if j else step))
     return terms

@@ -6,12 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._check import nonnegative, real
+from .._check import nonnegative, positive, real
 from ._border import number
+from .convex import Univariate
+from .hyperbola import PseudoHuber
 from .linear import PiecewiseLinear
+from .logarithm import BinaryEntropy, Logistic, NegativeLog
 from .operations import where
 from .piecewise import Piecewise, identity
-from .smooth import Entropy, Exponential, NegativeSqrt, Square
+from .powers import PositivePartPower, Power
+from .smooth import Entropy, Exponential, InverseNegative, NegativeSqrt, Square
+from .transformed import transformed
 
 if TYPE_CHECKING:
     import portion
@@ -113,6 +118,26 @@ square = Square()
 entropy = Entropy()
 exponential = Exponential()
 negative_sqrt = NegativeSqrt()
+negative_log = NegativeLog()
+logistic = Logistic()
+binary_entropy = BinaryEntropy()
+inverse = transformed(InverseNegative(), a=4, b=-1)  # 1 / t for t > 0
+
+
+def power(p: Any) -> Power:
+    """|t|^p / p, p > 1."""
+    return Power(p)
+
+
+def positive_power(p: Any) -> PositivePartPower:
+    """max(t, 0)^p / p, p > 1."""
+    return PositivePartPower(p)
+
+
+def pseudo_huber(delta: Any = 1.0) -> Univariate:
+    """δ² (√(1 + (t/δ)²) - 1), δ > 0: t² / 2 near 0, δ |t| far off, as in scipy."""
+    delta = positive("delta", delta)
+    return transformed(PseudoHuber(), delta * delta, 1 / delta)
 
 
 def _nonnegative(name: str, a: Any) -> float:

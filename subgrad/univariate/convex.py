@@ -91,6 +91,9 @@ class Univariate(Batched):
         """Back to the type that t and the parameters ask for."""
         return out.astype(np.result_type(self._dtype(t), step), copy=False)
 
+    def _refuse(self) -> None:
+        """ValueError unless this is a closed proper convex function."""
+
     # -- evaluation -------------------------------------------------------------------
 
     def __call__(self, t: Any) -> Any:
@@ -205,14 +208,12 @@ class Univariate(Batched):
 
     def _widened(self, t: Array, eps: Number) -> tuple[Array, Array]:
         """The ends of ∂_ε φ(t) where ε > 0 and φ(t) is finite, anything elsewhere."""
-        conjugate, value = self.conjugate(), self._value(t)
         left, right = self._left(t), self._right(t)
-        t64 = t.astype(np.float64, copy=False)
+        gap = self._gap(t.astype(np.float64, copy=False))
 
         def inside(g: Array) -> Mask:
-            dual, product = conjugate._value(g), g * t64
-            size = abs(value) + abs(dual) + abs(product)
-            return value + dual - product + _ROUNDING * size <= eps
+            excess, size = gap(g)
+            return excess + _ROUNDING * size <= eps
 
         shape = np.broadcast_shapes(self._shape(t), np.shape(eps))
         with np.errstate(over="ignore", invalid="ignore"):
@@ -225,6 +226,16 @@ class Univariate(Batched):
         lower = np.where(left == -np.inf, -np.inf, lower)
         upper = np.where(right == np.inf, np.inf, upper)
         return lower, upper
+
+    def _gap(self, t: Array) -> Callable[[Array], tuple[Array, Array]]:
+        """g -> φ(t) + φ*(g) - g t, and the size to which its rounding is relative."""
+        conjugate, value = self.conjugate(), self._value(t)
+
+        def gap(g: Array) -> tuple[Array, Array]:
+            dual, product = conjugate._value(g), g * t
+            return value + dual - product, abs(value) + abs(dual) + abs(product)
+
+        return gap
 
     def saturation(self, t: Any) -> Array:
         """The least ε from which on ∂_ε φ(t) stops growing, +inf if there is none."""

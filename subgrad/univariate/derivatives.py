@@ -11,7 +11,7 @@ import numpy as np
 from .._check import Array, real
 from ..interval import Interval
 from ._coefficients import blank, derivative
-from ._polynomials import SIDES, Pieces, Side
+from ._polynomials import SIDES, Pieces, Side, checked
 from .transforms import ConvexTransforms
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ class Derivatives(ConvexTransforms):
 
     # -- the pointwise derivative -----------------------------------------------------
 
+    @checked
     def derivative(self) -> Piecewise:
         """
         The pointwise derivative, undefined wherever f has none: at kinks and jumps, at
@@ -40,7 +41,7 @@ class Derivatives(ConvexTransforms):
 
     def is_differentiable(self, t: Any) -> Any:
         """Whether f has a derivative at t, entry by entry."""
-        return np.isfinite(self.derivative().value(t))
+        return np.isfinite(self.derivative().value(real("t", t)))
 
     @property
     def kinks(self) -> Array:
@@ -82,6 +83,7 @@ class Derivatives(ConvexTransforms):
         return self._both_slopes[side == "right"]
 
     @cached_property
+    @checked
     def _both_slopes(self) -> tuple[Pieces, Pieces]:  # type: ignore[override]
         """
         The one-sided derivatives as functions; in the extended sense of `Univariate`

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import comb
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ._border import number
-from ._coefficients import derivative, evaluate, middles, shift
+from ._coefficients import derivative, evaluate, middles
+from ._pairing import derivatives_at, regular
 from ._points import union
 from ._polynomials import ROUNDING, Pieces, constant
 from .bump import TestFunction
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 # A point a and an order k, of the term w δ^(k)(x - a) with the weight w.
 Place = tuple[float, int]
 # Smooth factors, None standing for 1, and what they multiply.
+Part = tuple[TestFunction | None, Pieces]
 Parts = Mapping[TestFunction | None, Pieces]
 
 
@@ -32,8 +34,8 @@ class Distribution:
 
     with piecewise polynomials p, p_i, smooth functions φ_i that products bring in, and
     finitely many Dirac terms. `Distribution(f)` is that of a piecewise polynomial f, on
-    the interior of (the closure of) its domain; the values at single points do not
-    matter.
+    the interior of (the closure of) its domain, of a test function or of a number; the
+    values at single points do not matter.
 
         <T', φ> = -<T, φ'>,    (f)' = f' + sum (f(a+) - f(a-)) δ(x - a)
 
@@ -53,17 +55,32 @@ class Distribution:
     __array_ufunc__ = None
     __hash__ = None  # type: ignore[assignment]
 
-    def __init__(self, f: Piecewise | float) -> None:
-        p = f._pieces if isinstance(f, Piecewise) else constant(number("f", f))
-        self._parts: Parts = {None: _almost_everywhere(p)}
+    def __init__(self, f: Piecewise | TestFunction | float | np.number) -> None:
+        if isinstance(f, TestFunction):
+            parts = _collected([(None, constant(0.0)), (f, constant(1.0))])
+        elif isinstance(f, Piecewise):
+            parts = {None: _almost_everywhere(f._pieces)}
+        elif isinstance(f, int | float | np.number):
+            parts = {None: constant(number("f", f))}
+        else:
+            raise TypeError(
+                "f must be a piecewise polynomial, a test function or a number, got "
+                f"{type(f).__name__}"
+            )
+        self._parts: Parts = parts
         self._terms: dict[Place, float] = {}
 
     @classmethod
     def _of(cls, parts: Parts, terms: Mapping[Place, float]) -> Distribution:
         new = object.__new__(cls)
-        new._parts = {
-            factor: _almost_everywhere(p)
+        domain = parts[None].scaled(0.0)
+        kept = {
+            factor: _almost_everywhere(p if factor is None else p.plus(domain))
             for factor, p in parts.items()
+        }
+        new._parts = {
+            factor: p
+            for factor, p in kept.items()
             if factor is None or np.any(p.coefficients[p.finite])
         }
         inside = new._covers
@@ -138,14 +155,18 @@ class Distribution:
 
     @property
     def is_zero(self) -> bool:
+        """Whether all that T is made of is 0; smooth factors count as independent."""
         parts = self._parts.values()
         return not self._terms and not any(
             np.any(p.coefficients[p.finite]) for p in parts
         )
 
     def __eq__(self, other: object) -> bool:
-        """Whether both are the same, on the same domain, in all digits."""
-        if isinstance(other, Piecewise):
+        """
+        Whether both have the same domain, and a difference that `is_zero` in all
+        digits. `other` may be a function.
+        """
+        if isinstance(other, Piecewise | TestFunction):
             other = Distribution(other)
         if not isinstance(other, Distribution):
             return NotImplemented
@@ -161,16 +182,15 @@ class Distribution:
     # -- algebra ----------------------------------------------------------------------
 
     def __add__(self, other: Any) -> Distribution:
-        if isinstance(other, Piecewise | int | float):
+        if isinstance(other, Piecewise | TestFunction | int | float | np.number):
             other = Distribution(other)
         if not isinstance(other, Distribution):
             return NotImplemented
-        parts, terms = dict(self._parts), dict(self._terms)
-        for factor, p in other._parts.items():
-            parts[factor] = parts[factor].plus(p) if factor in parts else p
+        terms = dict(self._terms)
         for at, w in other._terms.items():
             terms[at] = terms.get(at, 0.0) + w
-        return Distribution._of(parts, terms)
+        parts = [*self._parts.items(), *other._parts.items()]
+        return Distribution._of(_collected(parts), terms)
 
     __radd__ = __add__
 
@@ -195,24 +215,26 @@ class Distribution:
             w = number("factor", other)
             parts = {factor: p.scaled(w) for factor, p in self._parts.items()}
             return Distribution._of(parts, {at: w * u for at, u in self._terms.items()})
-        if not isinstance(other, Piecewise | TestFunction):
-            return NotImplemented
-        terms: dict[Place, float] = {}
-        for (a, k), w in self._terms.items():
-            for j, slope in enumerate(_derivatives(other, a, k)):
-                at = (a, k - j)
-                terms[at] = terms.get(at, 0.0) + (-1) ** j * comb(k, j) * slope * w
         if isinstance(other, Piecewise):
             g = other._pieces
-            return Distribution._of(
-                {factor: p.times(g) for factor, p in self._parts.items()}, terms
-            )
-        products: dict[TestFunction | None, Pieces] = {
-            other if factor is None else factor * other: p
-            for factor, p in self._parts.items()
-        }
-        products[None] = self._parts[None].scaled(0.0)
-        return Distribution._of(products, terms)
+            parts = {factor: p.times(g) for factor, p in self._parts.items()}
+        elif isinstance(other, TestFunction):
+            products: list[Part] = [(None, self._parts[None].scaled(0.0))]
+            for phi, c in other._terms():
+                for factor, p in self._parts.items():
+                    product = phi if factor is None else factor * phi
+                    products.append((product, p.scaled(c)))
+            parts = _collected(products)
+        else:
+            return NotImplemented
+        out, terms = Distribution._of(parts, {}), dict[Place, float]()
+        for (a, k), w in self._terms.items():
+            # Behind the ends of its domain the other function need not be smooth.
+            slopes = derivatives_at("factor", other, a, k) if out._covers(a) else []
+            for j, slope in enumerate(slopes):
+                at = (a, k - j)
+                terms[at] = terms.get(at, 0.0) + (-1) ** j * comb(k, j) * slope * w
+        return Distribution._of(out._parts, terms)
 
     __rmul__ = __mul__
 
@@ -229,12 +251,14 @@ class Distribution:
             or inner.breakpoints.size
         ):
             raise TypeError("the argument of a distribution must be c * t + b, c != 0")
-        b, c = shift(inner.coefficients, -inner.anchors)[0].tolist()
         self._plain("change of the argument")
-        terms = {
-            ((a - b) / c, k): w / (abs(c) * c**k) for (a, k), w in self._terms.items()
-        }
-        return Distribution._of({None: self._parts[None].after(inner._pieces)}, terms)
+        g, terms = inner._pieces, dict[Place, float]()
+        c = float(g.coefficients[0, 1])
+        for (a, k), w in self._terms.items():
+            # As breakpoints are carried over, so that jumps and terms stay together.
+            at = float(g.preimages(np.array([a]))[0][0]), k
+            terms[at] = terms.get(at, 0.0) + w / (abs(c) * c**k)
+        return Distribution._of({None: self._parts[None].after(g)}, terms)
 
     # -- calculus ---------------------------------------------------------------------
 
@@ -248,33 +272,37 @@ class Distribution:
         return T
 
     def _derivative(self) -> Distribution:
-        parts: dict[TestFunction | None, Pieces] = {}
+        parts: list[Part] = []
         terms = {(a, k + 1): w for (a, k), w in self._terms.items()}
         for factor, p in self._parts.items():
-            slope = Pieces(p.points, derivative(p.coefficients), p.anchors, p.values)
-            parts[factor] = _sum(parts.get(factor), slope)
+            slope = derivative(p.coefficients)
+            parts.append((factor, Pieces(p.points, slope, p.anchors, p.values)))
             if factor is not None:
-                prime = factor.derivative()
-                parts[prime] = _sum(parts.get(prime), p)
-            for k in np.flatnonzero(p.finite[:-1] & p.finite[1:] & ~p.joined):
-                a = float(p.points[k])
-                rise = float(p.limits("right")[0][k] - p.limits("left")[0][k])
+                parts.append((factor.derivative(), p))
+            jumps = p.finite[:-1] & p.finite[1:] & ~p.joined
+            rises = (p.limits("right")[0] - p.limits("left")[0])[jumps]
+            for a, rise in zip(p.points[jumps].tolist(), rises.tolist(), strict=True):
                 weight = rise if factor is None else rise * float(factor(a))
                 terms[a, 0] = terms.get((a, 0), 0.0) + weight
-        return Distribution._of(parts, terms)
+        return Distribution._of(_collected(parts), terms)
 
     def antiderivative(self) -> Distribution:
         """
-        A distribution with the derivative T. On every interval of the domain it is
-        determined up to a constant; this one starts with 0 at the left end, or at the
-        first breakpoint, or at the anchor of a single polynomial.
+        A distribution with the derivative T, which determines it up to a constant on
+        every interval of the domain.
+
+        In this one w H(x - a) comes from w δ(x - a), and the rest is 0 at the left end
+        of every interval, or, if that is -inf, at its first breakpoint, or at the
+        anchor if there is none. NotImplementedError for smooth factors.
         """
         self._plain("antiderivative")
         p = self._parts[None].integral()
         terms = {(a, k - 1): w for (a, k), w in self._terms.items() if k}
-        for (a, k), w in self._terms.items():
-            if not k:
-                p = p.plus(Piecewise([a], [[0], [w]])._pieces)
+        spots = [(a, w) for (a, k), w in self._terms.items() if not k]
+        if spots:
+            at, weights = np.array(spots).T
+            heights = np.r_[0.0, np.cumsum(weights)][:, None]
+            p = p.plus(Pieces(at, heights, np.zeros(at.size + 1), 0.0 * at))
         return Distribution._of({None: p}, terms)
 
     def pair(self, phi: Any, return_error: bool = False) -> Any:
@@ -282,17 +310,20 @@ class Distribution:
         <T, φ>, and with `return_error` also an estimate of its error.
 
         φ is a test function such as `bump` or `gaussian`, a piecewise polynomial, for
-        which the result is exact up to rounding, or, if T is a measure, any function of
-        a number. The Dirac part is exact, w δ^(k)(x - a) gives (-1)^k w φ^(k)(a); the
-        regular part is a sum of integrals between breakpoints, by scipy's quad.
-        ValueError if the support of φ is not in the closure of the domain of T, or if
-        the integral diverges.
+        which the result is exact up to rounding unless T has smooth factors, or, if T
+        is a measure, any function of a number. The Dirac part is exact, w δ^(k)(x - a)
+        gives (-1)^k w φ^(k)(a); the regular part is integrated between breakpoints, by
+        scipy's quad. ValueError if the support of φ is not in the closure of the domain
+        of T, or if the integral diverges.
         """
-        from ._pairing import regular
-
+        if not callable(phi) or isinstance(phi, Distribution):
+            raise TypeError(
+                "phi must be a test function, a piecewise polynomial or a function of "
+                f"a number, got {type(phi).__name__}"
+            )
         total = 0.0
         for (a, k), w in self._terms.items():
-            total += (-1) ** k * w * _derivatives(phi, a, k)[k]
+            total += (-1) ** k * w * derivatives_at("phi", phi, a, k)[k]
         value, error = regular(self._parts, phi)
         return (total + value, error) if return_error else total + value
 
@@ -316,33 +347,14 @@ def _almost_everywhere(p: Pieces) -> Pieces:
     return Pieces(p.points, c, p.anchors, values).simplified()
 
 
-def _sum(p: Pieces | None, q: Pieces) -> Pieces:
-    return q if p is None else p.plus(q)
-
-
-def _derivatives(phi: Any, a: float, order: int) -> list[float]:
-    """φ(a), φ'(a), …, up to an order."""
-    if isinstance(phi, Piecewise):
-        f, out = phi._pieces.refined(np.array([a])), []
-        k = np.searchsorted(f.points, a)
-        for j in range(order + 1):
-            # The value at the point itself counts for the function, not its slopes.
-            if not (f.joined[k] and (j or f.continuous[k])):
-                raise ValueError(
-                    f"a function with {order} continuous derivatives at {a} was "
-                    f"expected, but derivative {j} has a jump there"
-                )
-            out.append(float(f.limits("left")[0][k]))
-            f = Pieces(f.points, derivative(f.coefficients), f.anchors, f.values)
-        return out
-    if isinstance(phi, TestFunction):
-        return [float(phi.derivative(j)(a)) for j in range(order + 1)]
-    if order:
-        raise TypeError(
-            "a term with a derivative of δ needs a test function with derivatives, "
-            f"such as bump or gaussian, got {type(phi).__name__}"
-        )
-    return [float(phi(a))]
+def _collected(parts: Iterable[Part]) -> dict[TestFunction | None, Pieces]:
+    """{φ_i: p_i} with the same sum of p_i φ_i, and no sum among the φ_i."""
+    out: dict[TestFunction | None, Pieces] = {}
+    for factor, p in parts:
+        for phi, c in [(None, 1.0)] if factor is None else factor._terms():
+            q = p.scaled(c)
+            out[phi] = out[phi].plus(q) if phi in out else q
+    return out
 
 
 def dirac(a: float = 0.0, k: int = 0) -> Distribution:
@@ -354,9 +366,9 @@ def dirac(a: float = 0.0, k: int = 0) -> Distribution:
     )
 
 
-def antiderivative(T: Distribution | Piecewise) -> Distribution:
+def antiderivative(T: Distribution | Piecewise | float) -> Distribution:
     """An antiderivative; see `Distribution.antiderivative`."""
-    return (Distribution(T) if isinstance(T, Piecewise) else T).antiderivative()
+    return (T if isinstance(T, Distribution) else Distribution(T)).antiderivative()
 
 
 class Agreement(NamedTuple):
@@ -374,5 +386,7 @@ def agreement(f: Piecewise) -> Agreement:
     They agree if and only if f is almost everywhere equal to a function that is
     absolutely continuous on the compact intervals inside the domain.
     """
+    if not isinstance(f, Piecewise):
+        raise TypeError(f"f must be a piecewise polynomial, got {type(f).__name__}")
     difference = f.distributional_derivative() - Distribution(f.derivative())
     return Agreement(difference.is_zero, difference)

@@ -10,8 +10,9 @@ import numpy as np
 
 from .._check import Array
 from ._border import given, line, number, rows
+from ._coefficients import middles
 from ._points import Atom, union
-from ._polynomials import Pieces, common, constant
+from ._polynomials import Pieces, checked, common, constant
 from .derivatives import Derivatives
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ class Piecewise(Derivatives):
     undefined. `values`: (K,), by default the limit from the right, or that from the
     left where f is not finite to the right. `anchors`: (K + 1,), by default 0. A piece
     between coinciding breakpoints is dropped, and so is what separates nothing.
+    TypeError or ValueError for arrays that say something else, FloatingPointError
+    where a coefficient or a value at a breakpoint would overflow.
 
     Usually it is made from the identity `t` by + - * / ** abs, calls, and `maximum`,
     `minimum`, `where`; breakpoints stay exactly where they were given. Two limits that
@@ -44,6 +47,7 @@ class Piecewise(Derivatives):
     [-2.  1.] [nan -1. nan  4.] [-1, 2]
     """
 
+    @checked
     def __init__(
         self,
         breakpoints: Any,
@@ -63,7 +67,8 @@ class Piecewise(Derivatives):
             raise ValueError(f"values must have shape ({t.size},), got {v.shape}")
         keep, last = np.r_[True, np.diff(t) > 0], np.r_[np.diff(t) > 0, True]
         if t.size:
-            if values is not None and np.any((v[1:] != v[:-1]) & ~keep[1:]):
+            differ = (v[1:] != v[:-1]) & ~(np.isnan(v[1:]) & np.isnan(v[:-1]))
+            if np.any(differ & ~keep[1:]):
                 raise ValueError("values at coinciding breakpoints must be equal")
             kept = np.r_[True, last]
             t, v, c, a = t[last], v[last], c[kept], a[kept]
@@ -72,13 +77,13 @@ class Piecewise(Derivatives):
             right, left = pieces.limits("right")[0], pieces.limits("left")[0]
             v = np.where(np.isfinite(right), right, left)
             pieces = Pieces(t, c, a, v)
-        self._pieces = pieces.simplified()
+        self._pieces = _fixed(pieces)
 
     @classmethod
     def _of(cls, pieces: Pieces) -> Piecewise:
         """Trusts the arrays."""
         new = object.__new__(Piecewise)
-        new._pieces = pieces.simplified()
+        new._pieces = _fixed(pieces)
         return new
 
     @classmethod
@@ -95,10 +100,12 @@ class Piecewise(Derivatives):
             raise ValueError(f"breakpoints must be nondecreasing, got {t}")
         if s.size != t.size + 1:
             raise ValueError(f"slopes must have shape ({t.size + 1},), got {s.shape}")
-        a, v = (number(f"at[{i}]", x) for i, x in enumerate(at))
+        pair = line("at", at)
+        if pair.size != 2:
+            raise ValueError(f"at must be a pair (a, f(a)), got shape {pair.shape}")
         from ._pieces import pieces
 
-        anchors, heights = pieces(t, s, np.asarray(a), np.asarray(v))
+        anchors, heights = pieces(t, s, *pair)
         return cls(t, np.stack([heights, s], -1), anchors=anchors)
 
     @classmethod
@@ -107,6 +114,10 @@ class Piecewise(Derivatives):
         The function of a scipy.interpolate.PPoly with real coefficients, continuous
         from the right; undefined outside the breakpoints if p does not extrapolate.
         """
+        from scipy.interpolate import PPoly
+
+        if not isinstance(p, PPoly):
+            raise TypeError(f"p must be a PPoly of scipy, got {type(p).__name__}")
         if np.ndim(p.c) != 2 or np.iscomplexobj(p.c):
             raise ValueError(f"p must be real, of one variable, got shape {p.c.shape}")
         if p.extrapolate == "periodic":
@@ -129,12 +140,9 @@ class Piecewise(Derivatives):
         from scipy.interpolate import PPoly
 
         f = self._pieces
-        lower, upper = f.bounds()
-        if not f.points.size:
-            lower, upper = np.array([f.anchors[0]]), np.array([f.anchors[0] + 1])
-        lower[0] = min(lower[0], upper[0]) if np.isfinite(lower[0]) else upper[0] - 1
-        x = np.r_[lower, upper[-1] if np.isfinite(upper[-1]) else lower[-1] + 1]
-        return PPoly(f.anchored(lower).coefficients[:, ::-1].T, x, extrapolate=True)
+        ends = middles(f.points)[[0, -1]] if f.points.size else f.anchors + [-1, 1]
+        x = np.r_[ends[0], f.points, ends[1]]
+        return PPoly(f.anchored(x[:-1]).coefficients[:, ::-1].T, x, extrapolate=True)
 
     # -- what it is made of -----------------------------------------------------------
 
@@ -187,8 +195,7 @@ class Piecewise(Derivatives):
         g = _operand(other)
         if g is None:
             return NotImplemented
-        with np.errstate(over="raise"):
-            return Piecewise._of(operation(self._pieces, g))
+        return Piecewise._of(operation(self._pieces, g))
 
     def __neg__(self) -> Piecewise:
         return Piecewise._of(self._pieces.scaled(-1.0))
@@ -210,8 +217,7 @@ class Piecewise(Derivatives):
     def __mul__(self, other: Any) -> Any:
         """The product; 0 * f is 0 on the domain of f."""
         if isinstance(other, int | float | np.number):
-            with np.errstate(over="raise"):
-                return Piecewise._of(self._pieces.scaled(number("factor", other)))
+            return Piecewise._of(self._pieces.scaled(number("factor", other)))
         return self._binary(other, Pieces.times)
 
     __rmul__ = __mul__
@@ -220,10 +226,10 @@ class Piecewise(Derivatives):
         """f / g with g a nonzero number or piecewise constant; undefined at g = 0."""
         if isinstance(other, int | float | np.number) and not other:
             raise ZeroDivisionError("a function divided by 0")
-        return self._binary(other, lambda f, g: f.times(_divisor(g)))
+        return self._binary(other, lambda f, g: f.over(_divisor(g)))
 
     def __rtruediv__(self, other: Any) -> Any:
-        return self._binary(other, lambda f, g: g.times(_divisor(f)))
+        return self._binary(other, lambda f, g: g.over(_divisor(f)))
 
     def __pow__(self, n: Any) -> Any:
         if not isinstance(n, int | np.integer) or n < 0:
@@ -244,7 +250,7 @@ class Piecewise(Derivatives):
         return Piecewise._of(phi._pieces.after(self._pieces))
 
     def _compare(self, other: Any, signs: tuple[int, ...], holds: Any) -> Any:
-        g = _operand(other)
+        g = _operand(other, infinite=True)
         if g is None:
             return NotImplemented
         f, h, sign = self._pieces.crossings(g)
@@ -280,7 +286,9 @@ class Piecewise(Derivatives):
         pairs = ((f.coefficients, g.coefficients), (f.values, g.values))
         return all(np.array_equal(a, b, equal_nan=True) for a, b in pairs)
 
-    __hash__ = object.__hash__
+    def __hash__(self) -> int:
+        # Equal functions may be written with different breakpoints and anchors.
+        return hash(self.batch or self.ends)
 
     # -- text -------------------------------------------------------------------------
 
@@ -295,6 +303,14 @@ class Piecewise(Derivatives):
         text = f"Piecewise({f.points.tolist()}, {lists}, values={f.values.tolist()}"
         anchors = f", anchors={f.anchors.tolist()}" if f.anchors.any() else ""
         return text + anchors + ")"
+
+
+def _fixed(pieces: Pieces) -> Pieces:
+    """The pieces without what separates nothing, as read-only arrays."""
+    new = pieces.simplified()
+    for a in (new.points, new.coefficients, new.anchors, new.values):
+        a.flags.writeable = False
+    return new
 
 
 def _operand(other: Any, *, infinite: bool = False) -> Pieces | None:
@@ -321,7 +337,7 @@ def _divisor(g: Pieces) -> Pieces:
             "a piecewise polynomial can be divided by a piecewise constant only, as "
             "the quotient must be a piecewise polynomial"
         )
-    return g.reciprocal()
+    return g
 
 
 identity = Piecewise([], [[0, 1]])

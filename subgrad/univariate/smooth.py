@@ -162,9 +162,9 @@ class NegativeSqrt(Smooth):
         w and 1 / w; at 0, -1 / (4 g) <= ε.
         """
         root = np.sqrt(np.maximum(t, 0))
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             excess = eps / root
-            w = 1 + excess + np.sqrt(excess * (excess + 2))
+            w = 1 + excess + np.sqrt(excess) * np.sqrt(excess + 2)
             lower, upper = -w / (2 * root), -1 / (2 * w * root)
             upper = np.where(root > 0, upper, -0.25 / np.asarray(eps))
         return lower, upper
@@ -203,8 +203,9 @@ class InverseNegative(Smooth):
             return np.maximum(middle - width, 0) ** 2, (middle + width) ** 2
 
     def _prox(self, t: Array, step: Number) -> Array:
-        """p + τ / (4 p²) = t, a cubic in -1/p."""
-        return self._cast(-1 / _cubic_root(4 * t / step, 4 / step), t, step)
+        """p + τ / (4 p²) = t, a cubic in σ / -p with σ³ = τ / 4."""
+        scale = np.cbrt(step / 4)
+        return self._cast(-scale / _cubic_root(t / scale, 1.0), t, step)
 
     def conjugate(self) -> NegativeSqrt:
         return NegativeSqrt()
@@ -229,7 +230,7 @@ def _cubic_root(t: Array, h: Number) -> Array:
     The left side is convex for r > 0, so that Newton's iteration falls to the root
     from any point above it; the first is at most a factor 2 from it.
     """
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", over="ignore"):
         r = np.where(
             t > 0,
             np.sqrt(np.maximum(t, 0)) + np.cbrt(h),

@@ -1,8 +1,7 @@
-"""Convexity of piecewise polynomials, and the transforms of convex ones."""
+"""The transforms of convex piecewise polynomials."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -10,27 +9,21 @@ import numpy as np
 
 from .._check import Array, positive
 from ..interval import Interval
-from ._coefficients import derivative, evaluate, middles
+from ._border import number
+from ._chords import steepest
+from ._coefficients import evaluate
 from ._graph import Graph
-from ._pieces import pick, search
-from ._points import Atom, union
-from ._polynomials import ROUNDING, SIDES, Pieces, constant
-from .convex import _LARGEST, Mask, Number, Univariate, _last
+from ._polynomials import SIDES, Pieces
+from .convex import Number
+from .convexity import Convexity
 
 if TYPE_CHECKING:
-    import portion
-
     from .piecewise import Piecewise
 
 
-class ConvexTransforms(Univariate):
+class ConvexTransforms(Convexity):
     """
     The convex side of `Piecewise`, whose docstring gives the notation.
-
-    f is convex on its domain iff that is an interval, f is continuous inside it, the
-    second derivative there is a nonnegative measure (no piece bends down, no slope
-    falls), and the values at the ends are at least the limits. It is closed if it is
-    nowhere above its limits.
 
     The transforms of functions of degree <= 2 work on the graph of ∂f, a polyline:
     the conjugate exchanges its coordinates, the Moreau envelope shears it.
@@ -38,87 +31,6 @@ class ConvexTransforms(Univariate):
     Source: Rockafellar, Convex Analysis, sections 23, 24 and 31; Lucet, Bauschke and
     Trienis, The piecewise linear-quadratic model for computational convex analysis.
     """
-
-    _pieces: Pieces
-    _both_slopes: tuple[Pieces, Pieces]
-    _atoms: list[Atom]
-    _of: Callable[[Pieces], Piecewise]
-
-    # -- convex or not ----------------------------------------------------------------
-
-    @property
-    def is_convex(self) -> bool:  # type: ignore[override]
-        """Whether f, +inf outside its domain, is convex."""
-        return not self._violation
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether f is lower semicontinuous, +inf outside its domain."""
-        f = self._pieces
-        with np.errstate(invalid="ignore"):
-            below = [(f.values <= f.limits(s)[0]) | f.meets(s) for s in SIDES]
-        return bool(np.all(below[0] & below[1]))
-
-    @cached_property
-    def _violation(self) -> str:
-        """What keeps f from being convex."""
-        f = self._pieces
-        both = np.r_[f.coefficients[:, 0], f.values]
-        if not np.all(both > -np.inf):
-            return "it is undefined or -inf somewhere"
-        if len(self._atoms) > 1:
-            return f"its domain {union(self._atoms)} is not an interval"
-        lower, upper = self.ends
-        inside = (f.points > lower) & (f.points < upper)
-        for k in np.flatnonzero(inside & ~f.continuous)[:1]:
-            left, right = (f.limits(side)[0][k] for side in SIDES)
-            at = f", where it is {f.values[k]}" if left == right else f" to {right}"
-            return f"it jumps from {left}{at} at t = {f.points[k]}"
-        left, right = (slope.values for slope in self._both_slopes)
-        for k in np.flatnonzero(inside & (left > right))[:1]:
-            return f"its slope falls from {left[k]} to {right[k]} at t = {f.points[k]}"
-        bend = derivative(derivative(f.coefficients))
-        second = Pieces(f.points, bend, f.anchors, np.full(f.points.size, np.nan))
-        cut = second.crossings(constant(0.0))[0]
-        t, c = middles(cut.points), cut.coefficients
-        value, size = (evaluate(a, b) for a, b in _signed(c, t - cut.anchors))
-        for k in np.flatnonzero(cut.finite & (value < -ROUNDING * size))[:1]:
-            return f"its second derivative is negative at t = {t[k]}"
-        for side in SIDES:
-            low = f.values < f.limits(side)[0]
-            for k in np.flatnonzero(low & ~f.meets(side) & np.isfinite(f.values))[:1]:
-                limit = f.limits(side)[0][k]
-                if np.isfinite(limit):
-                    return (
-                        f"its value {f.values[k]} at the end t = {f.points[k]} of the "
-                        f"domain is below the limit {limit}"
-                    )
-        return ""
-
-    @cached_property
-    def _fault(self) -> str:
-        """What keeps f from being a closed proper convex function."""
-        if self._violation:
-            return f"the function must be convex, but {self._violation}"
-        if not self._atoms:
-            return "the function must be finite somewhere, but it is +inf everywhere"
-        if not self.is_closed:
-            return (
-                "the function must be closed, but at an end of its domain it is above "
-                "its limit; closure() gives the closed one"
-            )
-        return ""
-
-    def _refuse(self) -> None:
-        if self._fault:
-            raise ValueError(self._fault)
-
-    def closure(self) -> Piecewise:
-        """The largest closed function below f, that is min(f(t-), f(t), f(t+))."""
-        f = self._pieces
-        limits = [f.limits(side)[0] for side in SIDES]
-        values = np.minimum(np.minimum(*limits), f.values)
-        return self._of(Pieces(f.points, f.coefficients, f.anchors, values))
 
     def convex_hull(self) -> Piecewise:
         """
@@ -169,57 +81,39 @@ class ConvexTransforms(Univariate):
 
     # -- what Univariate asks for -----------------------------------------------------
 
-    @property
-    def polyhedral(self) -> bool:  # type: ignore[override]
-        """Whether the epigraph of the convex function is a polyhedron."""
-        return self._pieces.coefficients.shape[-1] <= 2
-
-    @cached_property
-    def _everywhere(self) -> bool:  # type: ignore[override]
-        return bool(np.all(self._pieces.finite)) and not self._violation
-
-    @property
-    def infimum(self) -> float:
-        """inf f, attained or not; +inf if the domain is empty."""
-        f = self._pieces
-        slopes = derivative(f.coefficients)
-        cut = Pieces(f.points, slopes, f.anchors, np.full(f.points.size, np.nan))
-        places = f.refined(cut.crossings(constant(0.0))[0].points)
-        ends = [f._at_infinity(0, -1), f._at_infinity(-1, 1)]
-        lows = [places.limits(side)[0] for side in SIDES]
-        return float(np.nanmin(np.r_[ends, places.values, *lows]))
-
-    def _subdifferential(self, t: Array, eps: Number = 0.0) -> Interval:
+    def _slopes(self, t: Array) -> tuple[Array, Array]:
         if self._violation:
             raise ValueError(
                 f"the subdifferential is that of a convex function, but "
                 f"{self._violation}; clarke_subdifferential and "
                 "frechet_subdifferential take any function"
             )
-        return super()._subdifferential(t, eps)
+        return super()._slopes(t)
+
+    def _over(self, t: Interval, eps: Number) -> Interval:
+        if self._atoms:
+            self._refuse()
+        return super()._over(t, eps)
 
     def _widened(self, t: Array, eps: Number) -> tuple[Array, Array]:
-        r"""
-        sup ∂_ε f(t) = inf_{s > t} (f(s) - f(t) + ε) / (s - t), inf likewise.
-
-        The quotient falls as long as the tangent at s runs less than ε below f(t). That
-        finds the piece; in it, with f(t + u) = A u² + B u + C, the best u is the
-        square root of (C - f(t) + ε) / A, where this is a point of the piece.
-        """
         t = t.astype(np.float64, copy=False)
-        f = self._pieces
-        upper = _steepest(f, self._both_slopes[1].values, t, eps, self._value(t))
+        f, value, (left, right) = self._pieces, self._value(t), self._both_slopes
+        powers = (-1.0) ** np.arange(f.coefficients.shape[-1])
         mirrored = Pieces(
             -f.points[::-1],
-            f.coefficients[::-1] * (-1.0) ** np.arange(f.coefficients.shape[-1]),
+            f.coefficients[::-1] * powers,
             -f.anchors[::-1],
             f.values[::-1],
         )
-        left = -self._both_slopes[0].values[::-1]
-        return -_steepest(mirrored, left, -t, eps, self._value(t)), upper
+        upper = steepest(f, right.values, t, eps, value)
+        lower = -steepest(mirrored, -left.values[::-1], -t, eps, value)
+        # An end of the domain that lies more than ε above the limit has none.
+        empty = (lower == np.inf) | (upper == -np.inf)
+        return np.where(empty, np.inf, lower), np.where(empty, -np.inf, upper)
 
     def _saturation(self, t: Array) -> Array:
         """As in `PiecewiseLinear`; a curved last piece never stops growing."""
+        self._refuse()
         f, value = self._pieces, self._value(t)
         cost = np.zeros_like(value)
         for k, end in ((0, self.ends[0]), (-1, self.ends[1])):
@@ -246,25 +140,41 @@ class ConvexTransforms(Univariate):
         degree = self._pieces.coefficients.shape[-1] - 1
         if degree > 2:
             raise NotImplementedError(
-                "the transform of a piece of degree above 2 is not a piecewise "
-                f"polynomial, got degree {degree}"
+                "the conjugate and the Moreau envelope are known up to degree 2, as "
+                f"beyond they are not piecewise polynomials; got degree {degree}"
             )
-        left, right = (slope.values for slope in self._both_slopes)
-        return Graph.of(self._pieces, left, right)
+        return Graph.of(self._pieces)
+
+    @cached_property
+    def _dual(self) -> Piecewise:
+        """The conjugate, which has this function as its own."""
+        new = self._of(self._graph.dual().pieces())
+        new.__dict__["_dual"] = self
+        return new
 
     def conjugate(self) -> Any:
         """f*(s) = sup_t s t - f(t), for pieces of degree <= 2."""
-        return self._of(self._graph.dual().pieces())
+        return self._dual
+
+    def to_cvxpy(self, x: Any) -> Any:
+        """f of every entry of a cvxpy expression, for pieces of degree <= 2."""
+        from ._cvxpy import expression
+
+        return expression(self._graph, x)
 
     # -- transforms -------------------------------------------------------------------
 
     def moreau_envelope(self, step: float = 1.0) -> Piecewise:
         """min_s f(s) + (s - t)² / (2 step)."""
-        return self._of(self._graph.envelope(_positive("step", step)).pieces())
+        return self._of(
+            self._graph.envelope(number("step", positive("step", step))).pieces()
+        )
 
     def prox_map(self, step: float = 1.0) -> Piecewise:
         """The map t -> prox(t, step), piecewise linear and nondecreasing."""
-        return self._of(self._graph.resolvent_pieces(_positive("step", step)))
+        return self._of(
+            self._graph.resolvent_pieces(number("step", positive("step", step)))
+        )
 
     def infimal_convolution(self, other: Piecewise) -> Piecewise:
         """
@@ -272,9 +182,7 @@ class ConvexTransforms(Univariate):
 
         ValueError where it is -inf: no line lies below both f and g, up to constants.
         """
-        total = self._of(self._graph.dual().pieces()) + self._of(
-            other._graph.dual().pieces()
-        )
+        total = self._dual + _piecewise("other", other)._dual
         if not total._atoms:
             raise ValueError(
                 "the infimal convolution is -inf everywhere, as no slope is in the "
@@ -289,7 +197,7 @@ class ConvexTransforms(Univariate):
         It undoes the infimal convolution with g where that can be undone. ValueError
         where it is +inf everywhere. Source: Hiriart-Urruty, J. Math. Pures Appl. 73.
         """
-        one, two = (h._graph.dual().pieces() for h in (self, other))
+        one, two = (h._dual._pieces for h in (self, _piecewise("other", other)))
         gap = one.plus(two.scaled(-1.0))
         c, values = gap.coefficients, gap.values
         if np.any(c[:, 0] == -np.inf) or np.any(values == -np.inf):
@@ -300,15 +208,22 @@ class ConvexTransforms(Univariate):
         c = np.where(np.isnan(c), np.inf, c)
         values = np.where(np.isnan(values), np.inf, values)
         difference = self._of(Pieces(gap.points, c, gap.anchors, values))
-        return difference.convex_hull().conjugate()
+        try:
+            hull = difference.convex_hull()
+        except ValueError as error:
+            raise ValueError(
+                "the deconvolution is +inf everywhere, as the conjugate of the second "
+                "function outgrows that of the first one"
+            ) from error
+        return hull.conjugate()
 
     def epi_scaling(self, factor: float) -> Piecewise:
         """factor f(t / factor), factor > 0, which scales the epigraph."""
-        factor = _positive("factor", factor)
-        inner = Pieces(
-            np.zeros(0), np.array([[0, 1 / factor]]), np.zeros(1), np.zeros(0)
-        )
-        return self._of(self._pieces.after(inner).scaled(factor))
+        factor = number("factor", positive("factor", factor))
+        f = self._pieces
+        powers = factor ** (1.0 - np.arange(f.coefficients.shape[-1]))
+        arrays = f.points * factor, f.coefficients * powers, f.anchors * factor
+        return self._of(Pieces(*arrays, f.values * factor))
 
     def proximal_average(
         self, other: Piecewise, weight: float = 0.5, step: float = 1.0
@@ -320,63 +235,16 @@ class ConvexTransforms(Univariate):
 
         Source: Bauschke, Goebel, Lucet and Wang, The proximal average: basic theory.
         """
+        weight = number("weight", weight)
         if not 0 <= weight <= 1:
             raise ValueError(f"weight must lie in [0, 1], got {weight}")
-        step = _positive("step", step)
+        step = number("step", positive("step", step))
         one = self.moreau_envelope(step) * (1 - weight)
-        both = one + other.moreau_envelope(step) * weight
-        return self._of(both._graph.envelope(-step).untied().pieces())
-
-    def sublevel(self, level: float) -> portion.Interval:
-        """{t : f(t) <= level}."""
-        return self <= level  # type: ignore[operator]
+        two = _piecewise("other", other).moreau_envelope(step) * weight
+        return self._of((one + two)._graph.sharpened(step).pieces())
 
 
-def _signed(c: Array, h: Array) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-    return (c, h), (abs(c), abs(h))
-
-
-def _positive(name: str, a: Any) -> float:
-    a = positive(name, a)
-    if a.ndim:
-        raise ValueError(f"{name} must be a number, got shape {a.shape}")
-    return float(a)
-
-
-def _steepest(f: Pieces, right: Array, t: Array, eps: Number, value: Array) -> Array:
-    """sup ∂_ε f(t), with the right slopes at the points and the value at t."""
-    shape = np.broadcast_shapes(t.shape, np.shape(eps))
-    count, points = f.points.size, f.points
-
-    def ahead(k: Array) -> Mask:
-        with np.errstate(invalid="ignore"):
-            below = pick(right, k) * (points[k] - t) - (f.values[k] - value)
-        # To the left of the domain both are infinite.
-        return (points[k] <= t) | (below < eps)
-
-    k = search(ahead, count, shape)
-    start = np.r_[-np.inf, points][k] - t
-    stop = np.r_[points, np.inf][k] - t
-    c, h = f.coefficients[k], t - f.anchors[k]
-    degree = c.shape[-1] - 1
-    start = np.maximum(start, 0.0)
-    with np.errstate(all="ignore"):
-        rise = evaluate(c, h) - value + eps
-        slope = evaluate(derivative(c), h)
-        if degree <= 2:
-            bend = c[..., 2] if degree == 2 else np.zeros(shape)
-            u = np.where(bend > 0, np.sqrt(np.maximum(rise, 0) / bend), stop)
-            u = np.clip(u, start, stop)
-            out = slope + np.where(bend > 0, bend * u, 0.0) + rise / u
-            return np.where(np.isfinite(c[..., 0]), out, np.inf)
-        slopes = derivative(c)
-
-        def falling(s: Array) -> Mask:
-            d = s - t
-            gone = evaluate(slopes, s - f.anchors[k]) * d
-            return gone - (evaluate(c, s - f.anchors[k]) - value) < eps
-
-        first = np.broadcast_to(t + start, shape).copy()
-        last = np.where(np.isfinite(stop), t + stop, _LARGEST)
-        s = np.minimum(_last(falling, first, _LARGEST), last)
-        return (evaluate(c, s - f.anchors[k]) - value + eps) / (s - t)
+def _piecewise(name: str, f: Any) -> ConvexTransforms:
+    if not isinstance(f, ConvexTransforms):
+        raise TypeError(f"{name} must be a Piecewise, got {type(f).__name__}")
+    return f

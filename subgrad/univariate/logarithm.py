@@ -1,0 +1,171 @@
+"""The negative logarithm, and the logistic function with its conjugate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .._check import Array
+from .convex import Number, Smooth
+
+_TINIEST = np.nextafter(0.0, 1.0)
+
+
+class NegativeLog(Smooth):
+    """
+    φ(t) = -log t for t > 0;  φ*(s) = -1 - log(-s) for s < 0,
+
+    which `dual` = True stands for. The domains are open.
+    """
+
+    infimum = -np.inf
+
+    def __init__(self, dual: bool = False) -> None:
+        self.dual = bool(dual)
+        self._sign = -1.0 if dual else 1.0
+
+    def _key(self) -> tuple[Any, ...]:
+        return (self.dual,)
+
+    @property
+    def ends(self) -> tuple[Number, Number]:
+        return (-np.inf, 0.0) if self.dual else (0.0, np.inf)
+
+    def _value(self, t: Array) -> Array:
+        with np.errstate(divide="ignore"):
+            return 0 - np.log(np.maximum(self._sign * t, 0)) - float(self.dual)
+
+    def _derivative(self, t: Array) -> Array:
+        with np.errstate(divide="ignore", over="ignore"):
+            return -self._sign / np.maximum(self._sign * t, 0)
+
+    def _widened(self, t: Array, eps: Number) -> tuple[Array, Array]:
+        """g = -exp y / t with exp y - 1 - y <= ε."""
+        u = np.maximum(self._sign * t, 0)
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            least, most = (np.exp(y) / u for y in _bregman(np.asarray(eps)))
+        # Where exp underflows, the end is not yet 0.
+        least = np.maximum(least, _TINIEST)
+        return (least, most) if self.dual else (-most, -least)
+
+    def _prox(self, t: Array, step: Number) -> Array:
+        """p - τ / p = t, the positive root or the negative one."""
+        half, root = self._sign * t / 2, np.sqrt(step)
+        with np.errstate(divide="ignore"):
+            middle = np.hypot(half, root)
+            # For negative t the sum would cancel.
+            other = step / (middle + abs(half))
+        p = np.where(half >= 0, half + middle, other)
+        return self._cast(self._sign * p, t, step)
+
+    def conjugate(self) -> NegativeLog:
+        return NegativeLog(not self.dual)
+
+    def to_cvxpy(self, x: Any) -> Any:
+        import cvxpy as cp
+
+        return -1 - cp.log(-x) if self.dual else -cp.log(x)
+
+    def __repr__(self) -> str:
+        return f"NegativeLog({'dual=True' if self.dual else ''})"
+
+
+class Logistic(Smooth):
+    """φ(t) = log(1 + exp t);  φ*(s) = s log s + (1 - s) log(1 - s) on [0, 1]."""
+
+    _everywhere = True
+    ends = (-np.inf, np.inf)
+    infimum = 0.0
+
+    def _value(self, t: Array) -> Array:
+        return np.logaddexp(t.dtype.type(0), t)
+
+    def _derivative(self, t: Array) -> Array:
+        from scipy.special import expit
+
+        return expit(t)
+
+    def _saturation(self, t: Array) -> Array:
+        """φ(t) + φ*(0) and φ(t) + φ*(1) - t, whichever is more."""
+        return self._value(abs(t))
+
+    def _gap(self, t: Array) -> Callable[[Array], tuple[Array, Array]]:
+        return lambda g: _divergence(g, t)
+
+    def conjugate(self) -> BinaryEntropy:
+        return BinaryEntropy()
+
+    def to_cvxpy(self, x: Any) -> Any:
+        import cvxpy as cp
+
+        return cp.logistic(x)
+
+
+class BinaryEntropy(Smooth):
+    """
+    φ(t) = t log t + (1 - t) log(1 - t) on [0, 1], 0 at the ends;
+    φ*(s) = log(1 + exp s).
+
+    It is minus the entropy of a coin; ∂φ(0) and ∂φ(1) are empty.
+    """
+
+    ends = (0.0, 1.0)
+    infimum = -float(np.log(2.0))
+
+    def _value(self, t: Array) -> Array:
+        from scipy.special import xlog1py, xlogy
+
+        inside = np.clip(t, 0, 1)
+        out = xlogy(inside, inside) + xlog1py(1 - inside, -inside)
+        return np.where(inside == t, out, t.dtype.type(np.inf))
+
+    def _derivative(self, t: Array) -> Array:
+        from scipy.special import logit
+
+        return logit(np.clip(t, 0, 1))
+
+    def _gap(self, t: Array) -> Callable[[Array], tuple[Array, Array]]:
+        return lambda g: _divergence(t, g)
+
+    def conjugate(self) -> Logistic:
+        return Logistic()
+
+    def to_cvxpy(self, x: Any) -> Any:
+        import cvxpy as cp
+
+        return -cp.entr(x) - cp.entr(1 - x)
+
+
+def _divergence(t: Array, s: Array) -> tuple[Array, Array]:
+    """
+    t log(t / σ) + (1 - t) log((1 - t) / (1 - σ)) with σ = 1 / (1 + exp -s), and its
+    size. It is φ(t) + φ*(s) - s t without the cancellation of φ*(s) and s t.
+    """
+    entropy = BinaryEntropy()._value(t)
+    inside = np.clip(t, 0, 1)
+    cross = inside * np.logaddexp(0, -s) + (1 - inside) * np.logaddexp(0, s)
+    return entropy + cross, abs(entropy) + cross
+
+
+def _bregman(eps: Array) -> tuple[Array, Array]:
+    """
+    The y <= 0 and the y >= 0 with exp y - 1 - y = ε.
+
+    The left side is convex, and Newton's iteration comes down to a root from any point
+    beyond it. Such are -r and log(1 + r) for r = ε + √(2ε), since exp √(2ε) >= 1 + r.
+    """
+    r = np.maximum(eps, _TINIEST)
+    r = r + np.sqrt(2 * r)
+    found = []
+    for y in (-r, np.log1p(r)):
+        for _ in range(60):
+            slope = np.expm1(y)
+            step = (slope - y - eps) / slope
+            nearer = np.where(step * y > 0, y - step, y)
+            if np.array_equal(nearer, y):
+                break
+            y = nearer
+        found.append(y)
+    return found[0], found[1]
