@@ -106,7 +106,7 @@ def graph(f: Univariate, lower: float, upper: float) -> Curve:
         return Curve(t, y, filled=values, ends=ends, span=span)
     p, missed = f._pieces, []
     for side in SIDES:
-        limit = p.limits(side)[0]
+        limit = p.limits(side)
         apart = np.isfinite(limit) & ~p.meets(side)
         missed.append(np.stack([p.points, limit], -1)[apart])
     values = np.stack([p.points, p.values], -1)
@@ -125,7 +125,7 @@ def subdifferential(f: Univariate, lower: float, upper: float) -> Curve:
         sets = _sets(f, at)
         slope = slope.refined(at)
         k = np.searchsorted(slope.points, at)
-        limits = np.stack([slope.limits(side)[0][k] for side in SIDES], -1)
+        limits = np.stack([slope.limits(side)[k] for side in SIDES], -1)
         shown = np.isfinite(limits) & (sets.lower > sets.upper)[:, None]
         circles = np.stack([np.broadcast_to(at[:, None], limits.shape), limits], -1)
         circles = circles[shown]

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
 
 _LINES = 9  # in a fan
+_DIRAC = "tab:red"  # else an arrow at a jump of the regular part would seem part of it
 _FAINT: dict[str, Any] = {"color": "0.85", "lw": 0.8, "zorder": 0}
 _DASHED: dict[str, Any] = {"color": "0.6", "lw": 0.9, "ls": "--", "zorder": 1}
 
@@ -57,7 +58,8 @@ def plot_function(
     ax, window = _place(ax, np.r_[_curves.marks(f), at], lower, upper)
     at = at[(at >= window[0]) & (at <= window[1])]
     color = _show(ax, window, _curves.graph(f, *window), below=bool(at.size))
-    _fans(ax, f, at, color)
+    if at.size:
+        _fans(ax, f, at, color)
     return ax
 
 
@@ -100,10 +102,10 @@ def plot_distribution(
     terms = {at: w for at, w in T.terms.items() if window[0] <= at[0] <= window[1]}
     # Room for the arrows and their names.
     heights = [0.0] * bool(terms) + [1.2 * w for w in terms.values()]
-    color = _show(ax, window, _curves.regular(T, *window), heights)
+    _show(ax, window, _curves.regular(T, *window), heights)
     for (a, k), w in terms.items():
         orders = [j for b, j in terms if b == a]
-        _dirac(ax, a, w, k, orders.index(k) - (len(orders) - 1) / 2, color)
+        _dirac(ax, a, w, k, orders.index(k) - (len(orders) - 1) / 2)
     return ax
 
 
@@ -119,7 +121,7 @@ def plot_conjugate(
 
     A kink of one is a straight piece of the other, over the slopes at the kink.
     """
-    dual = f.conjugate()
+    dual = _curves.plain(f).conjugate()
     if axes is None:
         axes = tuple(_subplots(_figure(8.0, 3.4), 2))
         axes[0].set(title="f", xlabel="t")
@@ -264,11 +266,11 @@ def _arrow(
     ax.annotate("", tip, tail, ("data", units), "data", arrowprops=style)
 
 
-def _dirac(ax: Axes, a: float, w: float, k: int, side: float, color: Any) -> None:
+def _dirac(ax: Axes, a: float, w: float, k: int, side: float) -> None:
     """The arrow of w δ^(k)(x - a), moved to a side where it is not alone."""
     a += 0.03 * side * np.ptp(ax.get_xlim())
     for j in range(k + 1):
-        _arrow(ax, (a, w), (a, 0.0), color, short=7.0 * j)
+        _arrow(ax, (a, w), (a, 0.0), _DIRAC, short=7.0 * j)
     size = "" if abs(w) == 1 else f"{abs(w):.3g} "
     primes = "′" * k if k < 4 else f"^({k})"
     ax.annotate(
@@ -278,7 +280,7 @@ def _dirac(ax: Axes, a: float, w: float, k: int, side: float, color: Any) -> Non
         textcoords="offset points",
         ha="center" if not side else "left" if side > 0 else "right",
         va="bottom" if w > 0 else "top",
-        color=color,
+        color=_DIRAC,
         bbox={"fc": ax.get_facecolor(), "ec": "none", "alpha": 0.8, "pad": 1},
     )
 
@@ -287,7 +289,7 @@ def _fans(ax: Axes, f: Univariate, points: Array, color: Any) -> None:
     """Lines of one length on paper, turned by equal angles."""
     width, height = np.ptp(ax.get_xlim()), np.ptp(ax.get_ylim())
     slopes = _curves.fan(f, points)
-    along = np.array([-1, 1, np.nan]) * 0.4 / max(points.size, 1) ** 0.75
+    along = np.array([-1, 1, np.nan]) * 0.4 / points.size**0.75
     t, y = [np.zeros(0)], [np.zeros(0)]
     for a, v, g, h in zip(
         points, f.value(points), slopes.lower, slopes.upper, strict=True

@@ -15,7 +15,8 @@ def evaluate(c: Array, h: Array) -> Array:
     """sum_j c[..., j] h^j."""
     out = c[..., -1] + np.zeros_like(h)
     for j in range(c.shape[-1] - 2, -1, -1):
-        out = out * h + c[..., j]
+        out *= h
+        out += c[..., j]
     return out
 
 
@@ -34,7 +35,7 @@ def sizes(c: Array, h: Array, t: Array) -> Array:
 
 def derivative(c: Array) -> Array:
     """The coefficients of the derivative; nan stands where there is no polynomial."""
-    out = c[..., 1:] * np.arange(1, c.shape[-1])
+    out = c[..., 1:] * np.arange(1.0, c.shape[-1])
     if not out.shape[-1]:
         out = np.zeros((*c.shape[:-1], 1))
     return blank(out, np.where(np.isfinite(c[..., 0]), 0.0, np.nan))

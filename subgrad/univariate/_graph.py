@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._check import Array
-from ._coefficients import derivative, widened
+from ._coefficients import widened
 from ._pieces import search
-from ._polynomials import ROUNDING, SIDES, Pieces
+from ._polynomials import ROUNDING, Pieces
 
 Direction = tuple[float, float]
 
@@ -46,20 +46,13 @@ class Graph:
         k = np.arange(max(i - 1, 0), min(j + 1, f.points.size))
         if not k.size:
             return cls(f.anchors, c[:, 1], c[:, 0], first, last)
-        slope = Pieces(f.points, derivative(c), f.anchors, f.values)
-        (left, _), (right, _) = (slope.limits(side) for side in SIDES)
-        # A common slope is that of the side where less was added to find it, so that a
-        # piece keeps its slope from end to end, and makes no kink by rounding.
-        added = [abs(c[:-1, 2] * (f.points - f.anchors[:-1]))]
-        added += [abs(c[1:, 2] * (f.points - f.anchors[1:]))]
-        common = np.where(added[0] <= added[1], left, right)
-        left, right = (np.where(slope.joined, common, s)[k] for s in (left, right))
-        t, v = np.repeat(f.points[k], 2), np.repeat(f.values[k], 2)
-        s = np.stack([left, right], -1).ravel()
-        keep = np.isfinite(s)
-        return cls(
-            t[keep], np.maximum.accumulate(s[keep]), v[keep], first, last
-        )._lean()
+        left, right = (s[k] for s in f.slopes)
+        low = np.where(np.isfinite(left), left, right)
+        high = np.where(np.isfinite(right), right, left)
+        count = 1 + (high > low)
+        t, s, v = (np.repeat(a, count) for a in (f.points[k], low, f.values[k]))
+        s[np.cumsum(count) - 1] = high
+        return cls(t, np.maximum.accumulate(s), v, first, last)
 
     def _lean(self) -> Graph:
         """Without repeated vertices."""
@@ -83,6 +76,23 @@ class Graph:
         points = np.r_[t[0], t[wide + 1]]
         anchors = np.r_[t[0], t[wide], t[-1]]
         return Pieces(points, c, anchors, np.r_[v[0], v[wide + 1]])
+
+    def flattest(self) -> tuple[Graph, int]:
+        """With a vertex where s is nearest to 0, and its index."""
+        t, s, v = self.t, self.s, self.v
+        k = int(np.searchsorted(s, 0.0))
+        if k < s.size and s[k] == 0:
+            return self, k
+        dt = np.r_[self.first[0], np.diff(t), self.last[0]][k]
+        ds = np.r_[self.first[1], np.diff(s), self.last[1]][k]
+        base = max(k - 1, 0)
+        if k in (0, s.size) and not (dt and ds):
+            return self, base
+        # Segment k leads to vertex k and crosses s = 0.
+        d = -s[base] * (dt / ds)
+        t = np.insert(t, k, t[base] + d)
+        v = np.insert(v, k, v[base] + s[base] * d / 2)
+        return Graph(t, np.insert(s, k, 0.0), v, self.first, self.last), k
 
     def dual(self) -> Graph:
         """That of the conjugate: f*(s) = s t - f(t) on the graph."""
@@ -133,7 +143,16 @@ class Graph:
         level = np.maximum.accumulate(np.where(risen, np.arange(t.size), 0))
         t = np.maximum.accumulate(t[level])
         rays = (_sheared(ray, -step) for ray in (self.first, self.last))
-        return Graph(t, self.s, v, *rays)._lean()
+        return Graph(t, self.s, v, *rays)._lean().settled()
+
+    def settled(self) -> Graph:
+        """With v from s, after sums that have spoilt what v should agree with."""
+        start = int(np.argmin(abs(self.v)))
+        rise = (self.s[1:] + self.s[:-1]) / 2 * np.diff(self.t)
+        up = np.cumsum(np.r_[self.v[start], rise[start:]])
+        down = np.cumsum(np.r_[self.v[start], -rise[:start][::-1]])[::-1]
+        v = np.r_[down[:-1], up]
+        return Graph(self.t, self.s, v, self.first, self.last)
 
 
 def _sheared(ray: Direction, step: float) -> Direction:

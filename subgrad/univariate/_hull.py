@@ -9,8 +9,13 @@ import numpy as np
 from .._check import Array
 from ._polynomials import ROUNDING
 from ._roots import real_roots
-from ._tangent import Arc, tangent, taylor
+from ._tangent import Arc, point, tangent, taylor
 from .convex import Mask
+
+# A point of contact moves by so many floats at most, so that slopes are in order; what
+# two of them may consume is too short to be kept.
+_STEPS = 4
+_SHORT = 2 * _STEPS * np.finfo(np.float64).eps
 
 
 def lower_hull(
@@ -118,13 +123,13 @@ class _Parts:
         columns += [self.upper, self.end, self.size_end, self.points]
         rows = list(zip(*(a.tolist() for a in columns), strict=True))
         kept: list[int] = []
-        for k, (lower, start, size, *_, point) in enumerate(rows):
+        for k, (lower, start, size, *_, alone) in enumerate(rows):
             while kept and rows[kept[-1]][3] == lower:
-                _, end, other, point_before = rows[kept[-1]][3:]
+                _, end, other, alone_before = rows[kept[-1]][3:]
                 rounding = ROUNDING * max(size, other)
-                if point and start >= end - rounding:
+                if alone and start >= end - rounding:
                     break
-                if not point_before or end < start - rounding:
+                if not alone_before or end < start - rounding:
                     kept.append(k)
                     break
                 kept.pop()
@@ -144,14 +149,13 @@ class _Parts:
 
     def arcs(self) -> list[Arc]:
         """One by one; ValueError if there is no line below them."""
-        columns = [self.lower, self.upper, self.start, self.end, self.first, self.last]
-        width = self.c.shape[-1]
-        columns += [self.c[:, 2] if width > 2 else np.zeros(len(self.c)), self.anchors]
-        polynomials: list[tuple[float, ...]] = [()] * len(self.c)
-        for k in np.flatnonzero(np.any(self.c[:, 3:], axis=-1)):
-            polynomials[k] = tuple(self.c[k].tolist())
-        rows = zip(*(a.tolist() for a in columns), polynomials, strict=True)
-        arcs = [Arc(*row) for row in rows]
+        columns = (self.lower, self.upper, self.start, self.end, self.first, self.last)
+        numbers = (a.tolist() for a in (*columns, self.anchors))
+        c = np.pad(self.c, [(0, 0), (0, max(0, 3 - self.c.shape[-1]))])
+        hard = np.any(c[:, 3:], axis=-1).tolist()
+        rows = zip(c.tolist(), hard, strict=True)
+        polynomials = (row if more else row[:3] for row, more in rows)
+        arcs = [Arc(*row) for row in zip(*numbers, polynomials, strict=True)]
         left, right = arcs[0], arcs[-1]
         if left.is_left_ray and right.is_right_ray and left.last > right.first:
             a, b = left.last, right.first
@@ -166,70 +170,73 @@ class _Parts:
 
 def _scan(arcs: list[Arc], joined: list[bool]) -> Array:
     """
-    The arcs that the hull touches, as four rows: their indices, the first and the last
-    point in common, and the slope before, nan between arcs that are joined.
+    The arcs that the hull touches, as six rows: index, slope before (nan between arcs
+    that are joined), first point in common and value there, last one and value there.
 
     The last arc on the stack goes if the new one takes over before it does itself.
     """
-    stack, leave = [(0, arcs[0].lower, -math.inf)], [arcs[0].upper]
-    for k in range(1, len(arcs)):
+    a = arcs[0]
+    stack, leave = [(0, -math.inf, (a.lower, a.start))], [(a.upper, a.end)]
+    for k, b in enumerate(arcs[1:], 1):
         while True:
-            j, enter, slope = stack[-1]
+            j, slope, enter = stack[-1]
+            a = arcs[j]
             if joined[k] and j == k - 1:
-                s, x, y = math.nan, arcs[j].upper, arcs[k].lower
-                if enter < x:
+                s, x, y = math.nan, (a.upper, a.end), (b.lower, b.start)
+                if enter[0] < a.upper:
                     break
             else:
-                s, x, y = tangent(arcs[j], arcs[k])
+                s, x, y = tangent(a, b)
+                if len(stack) == 1:
+                    break
+                short = x[0] - enter[0] <= _SHORT * max(abs(x[0]), abs(enter[0]))
+                if short and s > slope:
+                    # The lines on both sides are to meet in one and the same point.
+                    s, x, y = tangent(point(*enter), b)
                 # Lines with the slope of both rays differ in height, and the arc
                 # between the rays sets it.
-                across = len(stack) > 1 and leave[-2] == -math.inf and y == math.inf
-                if len(stack) == 1 or across or s > slope:
-                    x = max(x, enter)
-                    break
-                # Joined to the arc before (slope is nan), or with a line in common.
-                if x > enter and not s < slope:
+                across = leave[-2][0] == -math.inf and y[0] == math.inf
+                if across or s > slope or (not short and not s < slope):
                     break
             stack.pop()
             leave.pop()
         leave[-1] = x
-        stack.append((k, y, s))
-        leave.append(arcs[k].upper)
-    index, enters, slopes = zip(*stack, strict=True)
-    return np.array([index, enters, leave, slopes])
+        stack.append((k, s, y))
+        leave.append((b.upper, b.end))
+    rows = [(j, s, *y, *x) for (j, s, y), x in zip(stack, leave, strict=True)]
+    return np.array(rows).T
 
 
 def _assembled(contacts: Array, parts: _Parts) -> tuple[Array, Array, Array]:
     """The pieces of the hull from the rows that `_scan` gives."""
-    index, (enter, leave, slope) = contacts[0].astype(np.intp), contacts[1:]
+    index, (slope, enter, v, leave, w) = contacts[0].astype(np.intp), contacts[1:]
     lower, upper, a = parts.lower[index], parts.upper[index], parts.anchors[index]
     c = np.pad(parts.c[index], [(0, 0), (0, max(0, 2 - parts.c.shape[-1]))])
     # Where a point of contact is rounded, the slope of the arc may be on the wrong side
     # of that of the line; the next floats are on the right one.
-    curved = np.any(c[:, 2:], axis=-1) & (lower < upper)
+    curved = np.any(c[:, 2:], axis=-1) & (enter < leave)
+    start, end = leave[:-1].copy(), enter[1:].copy()
     sides = ((enter, upper, slope, 1), (leave, lower, np.r_[slope[1:], np.nan], -1))
-    for x, far, s, side in 4 * sides:
+    for x, far, s, side in _STEPS * sides:
         k = np.flatnonzero(curved & np.isfinite(x) & (x != far))
         steep = taylor(c[k].T, x[k] - a[k])[1]
         k = k[side * steep < side * s[k]]
         x[k] = np.nextafter(x[k], side * np.inf)
-    leave = np.maximum(leave, enter)
-
-    start, end = leave[:-1], enter[1:]
+    slope, w, v = slope[1:], w[:-1], v[1:]
     from_left, to_right = np.isfinite(start), np.isfinite(end)
-    places = np.where(from_left, start, end)
-    v, _, size, _ = taylor(c[:-1].T, np.where(from_left, start - a[:-1], 0.0))
-    w, _, other, _ = taylor(c[1:].T, np.where(to_right, end - a[1:], 0.0))
+    places = np.where(from_left, leave[:-1], enter[1:])
+    size = taylor(c[:-1].T, np.where(from_left, start - a[:-1], 0.0))[2]
+    other = taylor(c[1:].T, np.where(to_right, end - a[1:], 0.0))[2]
     # The end with the smaller terms, and hence the smaller rounding, sets the height.
     right = ~from_left | (to_right & (size > 8 * other))
-    w -= slope[1:] * np.where(to_right, end - places, 0.0)
-    bridges = np.zeros((index.size - 1, c.shape[-1]))
-    bridges[:, 0], bridges[:, 1] = np.where(right, w, v), slope[1:]
+    at, height = np.where(right, end, start), np.where(right, v, w)
+    bridges = np.zeros((slope.size, c.shape[-1]))
+    bridges[:, 0], bridges[:, 1] = height + slope * (places - at), slope
 
-    wide = _alternating(enter < leave, start < end)
+    wide = _alternating(enter < leave, leave[:-1] < enter[1:])
     if leave[0] == -np.inf and enter[-1] == np.inf and wide.sum() == 2:
-        wide[-2] = slope[1] < slope[-1]
-    ends = _alternating(leave, end)[wide]
+        wide[-2] = slope[0] < slope[-1]
+    ends = _alternating(leave, enter[1:])[wide]
     return ends[:-1], _alternating(c, bridges)[wide], _alternating(a, places)[wide]
 
 

@@ -49,8 +49,8 @@ def _within(f: Pieces, levels: Array, left: Array, right: Array) -> tuple[Array,
 
     A level that is a limit, up to the errors `left` and `right`, is not taken inside.
     """
-    start = np.r_[f._at_infinity(0, -1), f.limits("right")[0]]
-    stop = np.r_[f.limits("left")[0], f._at_infinity(-1, 1)]
+    start = np.r_[f._at_infinity(0, -1), f.limits("right")]
+    stop = np.r_[f.limits("left"), f._at_infinity(-1, 1)]
     rising = start < stop
     low = np.where(rising, start + left, stop + right)
     up = np.where(rising, stop - right, start - left)

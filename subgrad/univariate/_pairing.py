@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from .._check import Array
-from ._coefficients import derivative, evaluate
-from ._polynomials import ROUNDING, Pieces, common
+from ._coefficients import derivative, evaluate, shift
+from ._polynomials import Pieces, common
 from .bump import TestFunction
 from .piecewise import Piecewise
 
@@ -50,7 +50,7 @@ def derivatives_at(name: str, phi: Any, a: float, order: int) -> list[float]:
                     f"{name} must {wanted or 'be continuous'} at {a}, but "
                     f"{f'derivative {j}' if j else 'it'} jumps there"
                 )
-            out.append(float(f.limits("left")[0][k]))
+            out.append(float(f.limits("left")[k]))
             f = Pieces(f.points, derivative(f.coefficients), f.anchors, f.values)
         return out
     if isinstance(phi, TestFunction):
@@ -79,10 +79,13 @@ def _product(p: Pieces, phi: Pieces) -> Pieces:
 def _exact(p: Pieces) -> tuple[float, float]:
     if np.any(p.coefficients[[0, -1]]):
         raise ValueError("the integral diverges, as phi is not 0 far out")
-    if not p.points.size:
-        return 0.0, 0.0
-    values, sizes = p.integral().limits("left")
-    return float(values[-1]), float(ROUNDING * np.max(sizes))
+    c, a, lower = p.coefficients[1:-1], p.anchors[1:-1], p.points[:-1]
+    width = np.diff(p.points)
+    # From the left end of every piece, as its own anchor may be far.
+    terms = shift(c, lower - a) / np.arange(1, c.shape[-1] + 1)
+    total = float(width @ evaluate(terms, width))
+    far = np.maximum(abs(lower - a), abs(p.points[1:] - a))
+    return total, float(8 * _EPS * (width @ evaluate(abs(c), far)))
 
 
 def _cells(p: Pieces, ends: tuple[float, float], nodes: Any) -> Cells:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from .._check import Array
 from ._coefficients import (
     ROUNDING,
     blank,
+    derivative,
     evaluate,
     middles,
     product,
@@ -48,6 +49,11 @@ class Pieces:
     anchors: Array
     values: Array
 
+    def __post_init__(self) -> None:
+        # By columns, so that numpy's inner loops run along the pieces.
+        c = np.asfortranarray(self.coefficients)
+        object.__setattr__(self, "coefficients", c)
+
     # -- reading ----------------------------------------------------------------------
 
     @cached_property
@@ -55,27 +61,42 @@ class Pieces:
         """Which pieces are polynomials."""
         return np.isfinite(self.coefficients[:, 0])
 
-    def limits(self, side: Side) -> tuple[Array, Array]:
-        """
-        The limits at the points from one side, and the size of their terms, to which
-        what the rounding of the point itself may change belongs.
-        """
+    def limits(self, side: Side) -> Array:
+        """The limits at the points from one side."""
         return self._limits[side == "right"]
 
     @cached_property
-    def _limits(self) -> tuple[tuple[Array, Array], ...]:
-        return self._limit(slice(None, -1)), self._limit(slice(1, None))
+    def _limits(self) -> tuple[Array, Array]:
+        c, a, t = self.coefficients, self.anchors, self.points
+        return evaluate(c[:-1], t - a[:-1]), evaluate(c[1:], t - a[1:])
 
-    def _limit(self, rows: slice) -> tuple[Array, Array]:
-        c, h = self.coefficients[rows], self.points - self.anchors[rows]
-        return evaluate(c, h), sizes(c, h, self.points)
+    def size(self, side: Side, k: Any = slice(None)) -> Array:
+        """
+        The size of the terms of a limit at the points k, to which what the rounding of
+        the point itself may change belongs.
+        """
+        c, a = self.coefficients, self.anchors
+        c, a = (c[:-1], a[:-1]) if side == "left" else (c[1:], a[1:])
+        return sizes(c[k], self.points[k] - a[k], self.points[k])
+
+    def _close(self, side: Side, other: Array) -> Mask:
+        """Whether the limit from a side is another number, up to rounding."""
+        limit = self.limits(side)
+        with np.errstate(invalid="ignore", over="ignore"):
+            gap = abs(limit - other)
+            near = (gap <= ROUNDING * abs(limit)) & (gap < np.inf)
+        # The size of all terms is at least that of the limit, and costs more to find.
+        rest = np.flatnonzero(~near & (gap < np.inf))
+        near[rest] = gap[rest] <= ROUNDING * self.size(side, rest)
+        return near
 
     def meets(self, side: Side) -> Mask:
         """Whether the value at a point is the limit from one side, up to rounding."""
-        limit, size = self.limits(side)
-        with np.errstate(invalid="ignore"):
-            near = abs(limit - self.values) <= ROUNDING * size
-        return near & np.isfinite(limit)
+        return self._met[side == "right"]
+
+    @cached_property
+    def _met(self) -> tuple[Mask, Mask]:
+        return self._close("left", self.values), self._close("right", self.values)
 
     @cached_property
     def continuous(self) -> Mask:
@@ -85,11 +106,28 @@ class Pieces:
     @cached_property
     def joined(self) -> Mask:
         """At which points the two limits agree, up to rounding."""
-        left, size = self.limits("left")
-        right, other = self.limits("right")
+        left, right = self._limits
+        return self._close("left", right) | self._close("right", left)
+
+    @cached_property
+    def slope(self) -> Pieces:
+        """The derivative of the pieces, undefined at the points."""
+        c, nothing = derivative(self.coefficients), np.full(self.points.size, np.nan)
+        return Pieces(self.points, c, self.anchors, nothing)
+
+    @cached_property
+    def slopes(self) -> tuple[Array, Array]:
+        """
+        The slopes at the points from both sides, one number if they are equal up to
+        rounding: that of the side where less was added to find it, so that a piece of
+        degree 1 keeps its slope from end to end.
+        """
+        c = self.slope.coefficients[:, 0]
+        left, right = self.slope._limits
         with np.errstate(invalid="ignore"):
-            near = abs(left - right) <= ROUNDING * np.maximum(size, other)
-        return near & np.isfinite(left) & np.isfinite(right)
+            first = abs(left - c[:-1]) <= abs(right - c[1:])
+        common, joined = np.where(first, left, right), self.slope.joined
+        return np.where(joined, common, left), np.where(joined, common, right)
 
     def __call__(self, t: Array) -> Array:
         """The value at every entry of t, the limit at ±inf."""
@@ -122,7 +160,7 @@ class Pieces:
     @cached_property
     def _apart(self) -> bool:
         """Whether some value is not the limit from the left."""
-        return not np.array_equal(self.limits("left")[0], self.values, equal_nan=True)
+        return not np.array_equal(self.limits("left"), self.values, equal_nan=True)
 
     def _at_infinity(self, k: int, sign: int) -> float:
         c = self.coefficients[k]
@@ -175,18 +213,22 @@ class Pieces:
 
     @checked
     def simplified(self) -> Pieces:
-        """Without points that separate nothing and powers that do not occur."""
+        """Read-only, without points that separate nothing and powers that do not occur."""
         c, a = self.coefficients, self.anchors
         used = np.flatnonzero(np.any(c != 0, axis=0))
         c = c[:, : (used[-1] if used.size else 0) + 1]
-        same = np.all(shift(c[1:], a[:-1] - a[1:]) == c[:-1], axis=-1)
+        # Equal polynomials have equal leading coefficients, whatever their anchors.
+        same = c[1:, -1] == c[:-1, -1]
+        k = np.flatnonzero(same)
+        same[k] = np.all(shift(c[k + 1], a[k] - a[k + 1]) == c[k], axis=-1)
         nothing = np.isnan(c[1:, 0]) & np.isnan(c[:-1, 0]) & np.isnan(self.values)
         infinite = np.isinf(c[:-1, 0]) & (self.values == c[:-1, 0])
         drop = nothing | (same & (infinite | self.meets("left")))
-        if not drop.any():
-            return Pieces(self.points, c, a, self.values)
         rows, kept = np.r_[True, ~drop], ~drop
-        return Pieces(self.points[kept], c[rows], a[rows], self.values[kept])
+        new = Pieces(self.points[kept], c[rows], a[rows], self.values[kept])
+        for array in (new.points, new.coefficients, new.anchors, new.values):
+            array.flags.writeable = False
+        return new
 
     # -- arithmetic -------------------------------------------------------------------
 
@@ -245,7 +287,7 @@ class Pieces:
             c = blank(f.coefficients - g.coefficients, np.where(both, 0.0, np.nan))
             gap = Pieces(f.points, c, f.anchors, f.values - g.values)
         terms = abs(f.coefficients) + abs(g.coefficients)
-        places = preimages(gap, np.zeros(1), terms)[0]
+        places = gap.preimages(np.zeros(1), terms)[0]
         f, g = f.refined(places), g.refined(places)
         k = np.searchsorted(f.points, places)
         f, g = (h.valued(k, np.maximum(f.values, g.values)[k]) for h in (f, g))
@@ -256,6 +298,12 @@ class Pieces:
             one, two = f.coefficients[:, 0], g.coefficients[:, 0]
             special = np.where(one == two, 0.0, np.sign(one - two))
         return f, g, np.where(f.finite & g.finite, sign, special)
+
+    def preimages(
+        self, levels: Array, terms: Array | None = None
+    ) -> tuple[Array, Array]:
+        """Where the function takes which of some levels, as in `_levels`."""
+        return preimages(self, levels, terms)
 
     def points_in(self, roots: Array, anchors: Array) -> Array:
         """The numbers anchors[k] + roots[k, j] inside piece k, for all k and j."""
@@ -276,7 +324,7 @@ class Pieces:
     @checked
     def after(self, inner: Pieces) -> Pieces:
         """f ∘ g, not finite where g is not."""
-        places, levels = preimages(inner, self.points)
+        places, levels = inner.preimages(self.points)
         g = inner.refined(places)
         g = g.valued(np.searchsorted(g.points, places), self.points[levels])
         k = np.searchsorted(self.points, _inner_values(g), "left")
@@ -340,7 +388,7 @@ class Pieces:
             raised[:, 0] += total - total[start]
         out = blank(raised, np.where(finite, 0.0, np.nan))
         new = Pieces(self.points, out, self.anchors, np.zeros_like(self.values))
-        left, right = new.limits("left")[0], new.limits("right")[0]
+        left, right = new.limits("left"), new.limits("right")
         object.__setattr__(new, "values", np.where(np.isnan(left), right, left))
         return new
 

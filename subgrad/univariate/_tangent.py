@@ -18,8 +18,8 @@ class Arc(NamedTuple):
 
     `start`, `end`: the values at the two ends. `first`, `last`: the slopes there; at an
     infinite end they are infinite even for a ray, and those of a point are +inf and
-    -inf, since every slope is below the first or above the last one there. `curvature`:
-    the coefficient of t². `polynomial`: in powers of t - anchor, for degrees > 2 alone.
+    -inf, since every slope is below the first or above the last one there. `c`: the
+    coefficients in powers of t - anchor, three of them for degrees <= 2.
     """
 
     lower: float
@@ -28,17 +28,20 @@ class Arc(NamedTuple):
     end: float
     first: float
     last: float
-    curvature: float = 0.0
-    anchor: float = 0.0
-    polynomial: tuple[float, ...] = ()
+    anchor: float
+    c: list[float]
 
     @property
     def is_left_ray(self) -> bool:
-        return self.lower == -math.inf and not (self.curvature or self.polynomial)
+        return self.lower == -math.inf and not any(self.c[2:])
 
     @property
     def is_right_ray(self) -> bool:
-        return self.upper == math.inf and not (self.curvature or self.polynomial)
+        return self.upper == math.inf and not any(self.c[2:])
+
+
+# A point in common with a line, and the value there.
+Contact = tuple[float, float]
 
 
 def taylor(c: Any, h: Any) -> tuple[Any, Any, Any, Any]:
@@ -51,7 +54,7 @@ def taylor(c: Any, h: Any) -> tuple[Any, Any, Any, Any]:
     return value, slope, size, steep
 
 
-def tangent(a: Arc, b: Arc) -> tuple[float, float, float]:
+def tangent(a: Arc, b: Arc) -> tuple[float, Contact, Contact]:
     """
     The line below a and b that touches both, a to the left of b, if only at infinity.
 
@@ -61,7 +64,7 @@ def tangent(a: Arc, b: Arc) -> tuple[float, float, float]:
     if width > 0:
         s = (b.start - a.end) / width
         if a.last <= s <= b.first:
-            return s, a.upper, b.lower
+            return s, (a.upper, a.end), (b.lower, b.start)
     # The slope is between low and high, b*(low) <= a*(low) and b*(high) >= a*(high).
     low, high = -math.inf, math.inf
     falls = rises = False
@@ -80,21 +83,32 @@ def tangent(a: Arc, b: Arc) -> tuple[float, float, float]:
             if d >= 0:
                 break
     if a.last <= low:
-        a = _point(a.upper, a.end)
+        a = point(a.upper, a.end)
     elif high <= a.first:
-        a = _point(a.lower, a.start)
+        a = point(a.lower, a.start)
     if high <= b.first:
-        b = _point(b.lower, b.start)
+        b = point(b.lower, b.start)
     elif b.last <= low:
-        b = _point(b.upper, b.end)
+        b = point(b.upper, b.end)
     s = low if low == high else _slope(a, b, low, high)
-    x = -math.inf if falls else _contact(a, s)[0]
-    y = math.inf if rises else _contact(b, s)[0]
+    x = (-math.inf, a.end) if falls else _contact(a, s)
+    y = (math.inf, b.start) if rises else _contact(b, s)
+    curved = a.lower < a.upper or b.lower < b.upper
+    if curved and -math.inf < x[0] < y[0] < math.inf:
+        # The line meets both points, if that is no more than rounding for its slope.
+        chord = min(max((y[1] - x[1]) / (y[0] - x[0]), low), high)
+        if abs(chord - s) <= 8 * _EPS * min(_steepness(a, x[0]), _steepness(b, y[0])):
+            s = chord
     return s, x, y
 
 
-def _point(t: float, v: float) -> Arc:
-    return Arc(t, t, v, v, math.inf, -math.inf)
+def _steepness(arc: Arc, t: float) -> float:
+    """The size of the terms of the slope; every slope will do for a point."""
+    return taylor(arc.c, t - arc.anchor)[3] if arc.lower < arc.upper else math.inf
+
+
+def point(t: float, v: float) -> Arc:
+    return Arc(t, t, v, v, math.inf, -math.inf, t, [v, 0.0, 0.0])
 
 
 def _difference(a: Arc, b: Arc, s: float, significant: bool = False) -> float:
@@ -107,47 +121,45 @@ def _difference(a: Arc, b: Arc, s: float, significant: bool = False) -> float:
     return d
 
 
-def _contact(arc: Arc, s: float) -> tuple[float, float]:
-    """A point at which the arc has the slope s, and its value there."""
+def _contact(arc: Arc, s: float) -> Contact:
+    """A point at which the arc has the slope s, as a float, and the value there."""
     if s >= arc.last:
         return arc.upper, arc.end
     if s <= arc.first:
         return arc.lower, arc.start
-    if arc.polynomial:
+    c, anchor = arc.c, arc.anchor
+    if len(c) > 3:
         x = _root(lambda t: _rise(arc, t, s), arc.lower, arc.upper)
-        return x, taylor(arc.polynomial, x - arc.anchor)[0]
-    # The value is the one at the rounded point.
-    q = arc.curvature
-    if s - arc.first <= arc.last - s:
-        x = min(arc.lower + (s - arc.first) / (2 * q), arc.upper)
-        h = x - arc.lower
-        return x, arc.start + h * (arc.first + q * h)
-    x = max(arc.upper - (arc.last - s) / (2 * q), arc.lower)
-    h = x - arc.upper
-    return x, arc.end + h * (arc.last + q * h)
+        return x, taylor(c, x - anchor)[0]
+    x = anchor + (s - c[1]) / (2 * c[2])
+    x = min(max(x, arc.lower), arc.upper)
+    h = x - anchor
+    return x, c[0] + h * (c[1] + h * c[2])
 
 
 def _rise(arc: Arc, t: float, s: float) -> float:
     """p'(t) - s, 0 where that is rounding."""
-    _, slope, _, steep = taylor(arc.polynomial, t - arc.anchor)
+    _, slope, _, steep = taylor(arc.c, t - arc.anchor)
     return slope - s if abs(slope - s) > _EPS / 2 * steep else 0.0
 
 
 def _slope(a: Arc, b: Arc, low: float, high: float) -> float:
     """The s with b*(s) = a*(s); between low and high each is a point or curved."""
-    if a.polynomial or b.polynomial:
+    if len(a.c) > 3 or len(b.c) > 3:
         s = _root(lambda s: _difference(a, b, s, significant=True), low, high)
-    elif a.curvature or b.curvature:
+    elif a.c[2] or b.c[2]:
         s = min(max(_quadratic(a, b), low), high)
     elif a.upper < b.lower:
         return min(max((b.start - a.end) / (b.lower - a.upper), low), high)
     else:
         return low if low > -math.inf else high
-    (x, v), (y, w) = _contact(a, s), _contact(b, s)
-    rise = s * (y - x)
-    rounding = 4 * _EPS * (abs(rise) + abs(v) + abs(w))
-    if abs(rise - (w - v)) > rounding and x < y:
-        # A Newton step: there is less rounding near the points of contact.
+    for _ in range(4):
+        (x, v), (y, w) = _contact(a, s), _contact(b, s)
+        rise = s * (y - x)
+        rounding = 4 * _EPS * (abs(rise) + abs(v) + abs(w))
+        if abs(rise - (w - v)) <= rounding or x >= y:
+            break
+        # Newton's step: the ends, where s came from, may have larger terms.
         s = min(max((w - v) / (y - x), low), high)
     # Where rounding hides whether the line touches an arc at its end, it does.
     for end in (low, high):
@@ -159,12 +171,12 @@ def _slope(a: Arc, b: Arc, low: float, high: float) -> float:
 def _quadratic(a: Arc, b: Arc) -> float:
     """The slope s with b*(s) = a*(s) for a parabola and a parabola or point."""
     width, rise, fall = b.lower - a.upper, b.start - a.end, a.last - b.first
-    if not a.curvature:
-        return b.first + _increment(width, rise - b.first * width, b.curvature)
-    if not b.curvature:
-        return a.last - _increment(width, a.last * width - rise, a.curvature)
+    p, q = a.c[2], b.c[2]
+    if not p:
+        return b.first + _increment(width, rise - b.first * width, q)
+    if not q:
+        return a.last - _increment(width, a.last * width - rise, p)
     # From the flatter one the equation is a sum of terms without cancellation.
-    p, q = a.curvature, b.curvature
     if q <= p:
         return b.first + _increment(width, rise - b.first * width, q, q / p, fall)
     return a.last - _increment(width, a.last * width - rise, p, p / q, fall)

@@ -16,6 +16,8 @@ from ._points import union
 if TYPE_CHECKING:
     import portion
 
+    from .monotone import MonotoneOperator
+
 Number = Array | float
 Mask = NDArray[np.bool_]
 _LARGEST = np.finfo(np.float64).max
@@ -64,6 +66,16 @@ class Univariate(Batched):
         """φ*(s) = sup_t s t - φ(t)."""
         raise NotImplementedError(f"{type(self).__name__} has no conjugate")
 
+    def biconjugate(self) -> Univariate:
+        """φ** = φ, up to rounding, as φ is closed, proper and convex."""
+        return self.conjugate().conjugate()
+
+    def monotone_operator(self) -> MonotoneOperator:
+        """∂φ as a maximal monotone operator, with its inverse and resolvent."""
+        from .monotone import MonotoneOperator
+
+        return MonotoneOperator(self)
+
     def to_cvxpy(self, x: Any) -> Any:
         """φ of every entry of a cvxpy expression."""
         raise NotImplementedError(f"{type(self).__name__} has no cvxpy form")
@@ -93,6 +105,14 @@ class Univariate(Batched):
 
     def _refuse(self) -> None:
         """ValueError unless this is a closed proper convex function."""
+
+    def argmin(self) -> portion.Interval:
+        """{t : φ(t) = inf φ} = ∂φ*(0), perhaps empty; for one function, not a batch."""
+        if self.batch:
+            raise ValueError(
+                f"argmin is that of one function, got a batch of shape {self.batch}"
+            )
+        return self.conjugate().subdifferential(0.0).to_portion()
 
     # -- evaluation -------------------------------------------------------------------
 
@@ -184,13 +204,17 @@ class Univariate(Batched):
         point = self._subdifferential(np.where(np.isfinite(a), a, 0.0), eps)
         lower, upper = self._left(a), self._right(b)
         if np.any(eps):
-            finite = [np.isfinite(self._value(e)) & np.isfinite(e) for e in (a, b)]
+            # With ε = 0 an end may have an empty set beside others that do not.
+            wider = [
+                np.isfinite(self._value(e)) & np.isfinite(e) & np.greater(eps, 0)
+                for e in (a, b)
+            ]
             ends = [
                 self._subdifferential(np.where(ok, e, 0.0), eps)
-                for ok, e in zip(finite, (a, b), strict=True)
+                for ok, e in zip(wider, (a, b), strict=True)
             ]
-            lower = np.where(finite[0], ends[0].lower, lower)
-            upper = np.where(finite[1], ends[1].upper, upper)
+            lower = np.where(wider[0], ends[0].lower, lower)
+            upper = np.where(wider[1], ends[1].upper, upper)
         wide, single = a < b, a == b
         lower = np.where(wide, lower, np.where(single, point.lower, np.inf))
         upper = np.where(wide, upper, np.where(single, point.upper, -np.inf))
@@ -267,6 +291,7 @@ class Univariate(Batched):
         asks about the whole line. Since the right derivative is nondecreasing, it
         decides at m; to the left of the domain, where φ falls from +inf, it is -inf.
         """
+        self._refuse()
         return bool(np.all(self._right(real("m", m, infinite=True)) >= 0))
 
     def __repr__(self) -> str:
@@ -331,7 +356,7 @@ def _rank(x: Array) -> NDArray[np.int64]:
     return np.where(bits >= 0, bits, _SIGN - bits)
 
 
-def _last(inside: Callable[[Array], Mask], start: Array, stop: float) -> Array:
+def _last(inside: Callable[[Array], Mask], start: Array, stop: Number) -> Array:
     """
     The last float64 from start towards stop that is inside; start if there is none.
 

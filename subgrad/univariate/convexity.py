@@ -45,7 +45,7 @@ class Convexity(Univariate):
         """Whether f is lower semicontinuous, +inf outside its domain."""
         f = self._pieces
         with np.errstate(invalid="ignore"):
-            below = [(f.values <= f.limits(s)[0]) | f.meets(s) for s in SIDES]
+            below = [(f.values <= f.limits(s)) | f.meets(s) for s in SIDES]
         return bool(np.all(below[0] & below[1]))
 
     @cached_property
@@ -60,7 +60,7 @@ class Convexity(Univariate):
         lower, upper = self.ends
         inside = (f.points > lower) & (f.points < upper)
         for k in np.flatnonzero(inside & ~f.continuous)[:1]:
-            left, right = (f.limits(side)[0][k] for side in SIDES)
+            left, right = (f.limits(side)[k] for side in SIDES)
             at = f", where it is {f.values[k]}" if f.joined[k] else f" to {right}"
             return f"it jumps from {left}{at} at t = {f.points[k]}"
         left, right = (slope.values for slope in self._both_slopes)
@@ -74,14 +74,13 @@ class Convexity(Univariate):
         for k in np.flatnonzero(cut.finite & (value < -ROUNDING * size))[:1]:
             return f"its second derivative is negative at t = {t[k]}"
         for side in SIDES:
-            low = f.values < f.limits(side)[0]
-            for k in np.flatnonzero(low & ~f.meets(side) & np.isfinite(f.values))[:1]:
-                limit = f.limits(side)[0][k]
-                if np.isfinite(limit):
-                    return (
-                        f"its value {f.values[k]} at the end t = {f.points[k]} of the "
-                        f"domain is below the limit {limit}"
-                    )
+            limit = f.limits(side)
+            low = np.isfinite(limit) & (f.values < limit) & ~f.meets(side)
+            for k in np.flatnonzero(low)[:1]:
+                return (
+                    f"its value {f.values[k]} at the end t = {f.points[k]} of the "
+                    f"domain is below the limit {limit[k]}"
+                )
         return ""
 
     @cached_property
@@ -114,7 +113,7 @@ class Convexity(Univariate):
     def closure(self) -> Piecewise:
         """The largest closed function below f, that is min(f(t-), f(t), f(t+))."""
         f = self._pieces
-        limits = [f.limits(side)[0] for side in SIDES]
+        limits = [f.limits(side) for side in SIDES]
         values = np.minimum(np.minimum(*limits), f.values)
         return self._of(Pieces(f.points, f.coefficients, f.anchors, values))
 
@@ -135,7 +134,7 @@ class Convexity(Univariate):
         f = self._pieces
         ends = [f._at_infinity(0, -1), f._at_infinity(-1, 1)]
         places = self._monotone[0]
-        lows = [places.limits(side)[0] for side in SIDES]
+        lows = [places.limits(side) for side in SIDES]
         return float(np.fmin.reduce(np.r_[np.inf, ends, places.values, *lows]))
 
     def argmin(self) -> portion.Interval:
@@ -149,7 +148,7 @@ class Convexity(Univariate):
         low = self.infimum
         value, size = _with_size(f.coefficients, middles(f.points) - f.anchors)
         pieces = _near(low, value, size) & ((sign == 0) | ~f.finite)
-        sizes = (f.limits(side)[1] for side in SIDES)
+        sizes = (f.size(side) for side in SIDES)
         size = np.maximum(*(np.where(np.isfinite(s), s, 0.0) for s in sizes))
         falls = (sign[:-1] > 0) & f.meets("left"), (sign[1:] < 0) & f.meets("right")
         points = _near(low, f.values, size) & ~(falls[0] | falls[1])

@@ -10,7 +10,7 @@ import numpy as np
 
 from .._check import Array, real
 from ..interval import Interval
-from ._coefficients import blank, derivative
+from ._coefficients import blank
 from ._polynomials import SIDES, Pieces, Side, checked
 from .transforms import ConvexTransforms
 
@@ -31,13 +31,8 @@ class Derivatives(ConvexTransforms):
         the ends of the domain and outside it. It evaluates to nan there.
         """
         f = self._pieces
-        c, values = derivative(f.coefficients), np.full(f.points.size, np.nan)
-        slopes = Pieces(f.points, c, f.anchors, values)
-        smooth = f.continuous & slopes.joined
-        slopes = Pieces(
-            f.points, c, f.anchors, np.where(smooth, slopes.limits("right")[0], np.nan)
-        )
-        return self._of(slopes)
+        smooth = np.flatnonzero(f.continuous & f.slope.joined)
+        return self._of(f.slope.valued(smooth, f.slopes[1][smooth]))
 
     def is_differentiable(self, t: Any) -> Any:
         """Whether f has a derivative at t, entry by entry."""
@@ -47,7 +42,7 @@ class Derivatives(ConvexTransforms):
     def kinks(self) -> Array:
         """The points at which f is continuous and its one-sided slopes differ."""
         f = self._pieces
-        return f.points[f.continuous & ~self._slopes_of("left").joined]
+        return f.points[f.continuous & ~f.slope.joined]
 
     @property
     def jumps(self) -> Array:
@@ -90,27 +85,23 @@ class Derivatives(ConvexTransforms):
         they are -inf to the left of the domain and +inf to its right.
         """
         f, (lower, upper) = self._pieces, self.ends
-        c = derivative(f.coefficients)
         before, behind = f.bounds()
-        outside = np.where(behind <= lower, -np.inf, np.nan)
-        outside = np.where(before >= upper, np.inf, outside)
+        outside = np.where(before >= upper, np.inf, np.nan)
+        outside = np.where(behind <= lower, -np.inf, outside)
         infinite = f.coefficients[:, 0] == np.inf
-        c = blank(c, np.where(infinite, outside, 0.0))
-        inner = Pieces(f.points, c, f.anchors, np.full(f.points.size, np.nan))
-        joined = inner.joined
+        c = blank(f.slope.coefficients, np.where(infinite, outside, 0.0))
         out = []
-        for side, sign in zip(SIDES, (-1, 1), strict=True):
-            slope, limit = inner.limits(side)[0], f.limits(side)[0]
-            # A common slope is one number, so that rounding makes no kink.
-            slope = np.where(joined, inner.limits("left")[0], slope)
+        for side, slopes, sign in zip(SIDES, f.slopes, (-1, 1), strict=True):
+            slopes = slopes.copy()
+            k = np.flatnonzero(~f.meets(side))
+            t, v = f.points[k], f.values[k]
             with np.errstate(invalid="ignore"):
-                jump = sign * np.inf * np.sign(limit - f.values)
-            v = np.where(f.meets(side), slope, jump)
-            beyond = np.where(f.points <= lower, -np.inf, np.nan)
-            beyond = np.where(f.points >= upper, np.inf, beyond)
-            beyond = np.where(f.values == np.inf, beyond, np.nan)
-            v = np.where(np.isfinite(f.values), v, beyond)
-            out.append(Pieces(f.points, c, f.anchors, v))
+                jump = sign * np.inf * np.sign(f.limits(side)[k] - v)
+            beyond = np.where(t >= upper, np.inf, np.nan)
+            beyond = np.where(t <= lower, -np.inf, beyond)
+            beyond = np.where(v == np.inf, beyond, np.nan)
+            slopes[k] = np.where(np.isfinite(v), jump, beyond)
+            out.append(Pieces(f.points, c, f.anchors, slopes))
         return out[0], out[1]
 
     # -- distributions ----------------------------------------------------------------

@@ -280,7 +280,7 @@ class Distribution:
             if factor is not None:
                 parts.append((factor.derivative(), p))
             jumps = p.finite[:-1] & p.finite[1:] & ~p.joined
-            rises = (p.limits("right")[0] - p.limits("left")[0])[jumps]
+            rises = (p.limits("right") - p.limits("left"))[jumps]
             for a, rise in zip(p.points[jumps].tolist(), rises.tolist(), strict=True):
                 weight = rise if factor is None else rise * float(factor(a))
                 terms[a, 0] = terms.get((a, 0), 0.0) + weight
@@ -343,7 +343,7 @@ def _almost_everywhere(p: Pieces) -> Pieces:
     c = np.where(p.finite[:, None], p.coefficients, 0.0)
     c[:, 0] = np.where(p.finite, c[:, 0], np.nan)
     p = Pieces(p.points, c, p.anchors, np.full(p.points.size, np.nan))
-    values = np.where(p.joined, p.limits("left")[0], np.nan)
+    values = np.where(p.joined, p.limits("left"), np.nan)
     return Pieces(p.points, c, p.anchors, values).simplified()
 
 

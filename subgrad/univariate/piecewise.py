@@ -42,7 +42,7 @@ class Piecewise(Derivatives):
     >>> from subgrad import maximum, t
     >>> f = maximum(t**2, 2 - t)
     >>> print(f)
-    t² on (-inf, -2); -t + 2 on [-2, 1]; t² on (1, +inf)
+    t² on (-inf, -2]; −t + 2 on (-2, 1]; t² on (1, +inf)
     >>> print(f.kinks, f.derivative()([-2, 0, 1, 2]), f.subdifferential(1))
     [-2.  1.] [nan -1. nan  4.] [-1, 2]
     """
@@ -74,16 +74,16 @@ class Piecewise(Derivatives):
             t, v, c, a = t[last], v[last], c[kept], a[kept]
         pieces = Pieces(t, c, a, v)
         if values is None:
-            right, left = pieces.limits("right")[0], pieces.limits("left")[0]
+            right, left = pieces.limits("right"), pieces.limits("left")
             v = np.where(np.isfinite(right), right, left)
             pieces = Pieces(t, c, a, v)
-        self._pieces = _fixed(pieces)
+        self._pieces = pieces.simplified()
 
     @classmethod
     def _of(cls, pieces: Pieces) -> Piecewise:
         """Trusts the arrays."""
         new = object.__new__(Piecewise)
-        new._pieces = _fixed(pieces)
+        new._pieces = pieces.simplified()
         return new
 
     @classmethod
@@ -303,14 +303,6 @@ class Piecewise(Derivatives):
         text = f"Piecewise({f.points.tolist()}, {lists}, values={f.values.tolist()}"
         anchors = f", anchors={f.anchors.tolist()}" if f.anchors.any() else ""
         return text + anchors + ")"
-
-
-def _fixed(pieces: Pieces) -> Pieces:
-    """The pieces without what separates nothing, as read-only arrays."""
-    new = pieces.simplified()
-    for a in (new.points, new.coefficients, new.anchors, new.values):
-        a.flags.writeable = False
-    return new
 
 
 def _operand(other: Any, *, infinite: bool = False) -> Pieces | None:

@@ -76,7 +76,7 @@ class ConvexTransforms(Convexity):
             c, anchors = np.r_[outside, outside], np.r_[first, first]
             return self._of(Pieces(t, c, anchors, arcs[2][:1, 0]))
         new = Pieces(t, c, anchors, np.zeros_like(t))
-        left, right = (new.limits(side)[0] for side in SIDES)
+        left, right = (new.limits(side) for side in SIDES)
         return self._of(Pieces(t, c, anchors, np.minimum(left, right)))
 
     # -- what Univariate asks for -----------------------------------------------------
@@ -158,9 +158,14 @@ class ConvexTransforms(Convexity):
 
     def to_cvxpy(self, x: Any) -> Any:
         """f of every entry of a cvxpy expression, for pieces of degree <= 2."""
-        from ._cvxpy import expression
+        from ._cvxpy import expression, polyhedral
 
-        return expression(self._graph, x)
+        graph = self._graph
+        return (
+            polyhedral(self._pieces).to_cvxpy(x)
+            if self.polyhedral
+            else expression(graph, x)
+        )
 
     # -- transforms -------------------------------------------------------------------
 
@@ -188,7 +193,7 @@ class ConvexTransforms(Convexity):
                 "the infimal convolution is -inf everywhere, as no slope is in the "
                 "domain of both conjugates"
             )
-        return total.conjugate()
+        return self._of(Graph.of(total._pieces).settled().dual().pieces())
 
     def deconvolution(self, other: Piecewise) -> Piecewise:
         """
@@ -215,7 +220,7 @@ class ConvexTransforms(Convexity):
                 "the deconvolution is +inf everywhere, as the conjugate of the second "
                 "function outgrows that of the first one"
             ) from error
-        return hull.conjugate()
+        return self._of(Graph.of(hull._pieces).settled().dual().pieces())
 
     def epi_scaling(self, factor: float) -> Piecewise:
         """factor f(t / factor), factor > 0, which scales the epigraph."""
@@ -241,7 +246,7 @@ class ConvexTransforms(Convexity):
         step = number("step", positive("step", step))
         one = self.moreau_envelope(step) * (1 - weight)
         two = _piecewise("other", other).moreau_envelope(step) * weight
-        return self._of((one + two)._graph.sharpened(step).pieces())
+        return self._of(Graph.of((one + two)._pieces).sharpened(step).pieces())
 
 
 def _piecewise(name: str, f: Any) -> ConvexTransforms:
