@@ -64,6 +64,7 @@ from subgrad.solvers import (
 from subgrad.univariate.bump import TestFunction, bump, gaussian
 from subgrad.univariate.catalog import (
     absolute,
+    binary_entropy,
     clip,
     dead_zone,
     entropy,
@@ -76,9 +77,15 @@ from subgrad.univariate.catalog import (
     huber,
     indicator,
     interval_indicator,
+    inverse,
     leaky_relu,
+    logistic,
+    negative_log,
     negative_sqrt,
     pinball,
+    positive_power,
+    power,
+    pseudo_huber,
     ramp,
     relu,
     relu6,
@@ -95,6 +102,7 @@ from subgrad.univariate.distribution import (
     dirac,
 )
 from subgrad.univariate.linear import PiecewiseLinear
+from subgrad.univariate.monotone import MonotoneOperator
 from subgrad.univariate.operations import minimum, where
 from subgrad.univariate.piecewise import Piecewise
 

@@ -33,8 +33,8 @@ from subgrad.univariate.piecewise import Piecewise
 
 inf, nan = np.inf, np.nan
 
-# Breakpoints and coefficients, but 1/6, are short binary fractions, so that values on the
-# lattice of quarters are exact and ties are ties.
+# Breakpoints and coefficients are short binary fractions (but 1/6), so that values on
+# the lattice of quarters are exact and ties are ties.
 CATALOG = {
     "relu": relu,
     "leaky_relu": leaky_relu(0.125),
@@ -73,7 +73,7 @@ ODD = {
     "above": Piecewise([0, 1], [[0], [0, 1], [1]], values=[2, 3]),
     "jumps": Piecewise([-1, 0, 2], [[0, -1], [2], [1, 1], [0, 0, 1]], [4, -1, 3.5]),
     "jumps, middle": Piecewise([-1, 1], [[0], [2, 1], [-1]], values=[0.5, 1]),
-    "cubic": Piecewise([-1, 1], [[0, 1], [0, 0, 0, 1], [1, -1]], anchors=[0, 0, 0]),
+    "cubic": Piecewise([-1, 1], [[0, 1], [0, 0, 0, 1], [2, -1]]),
     "quartic": Piecewise([0], [[0, 0, -2, 0, 1], [0, 0, 1, 0.5]]),
     "quartic on two intervals": where(
         P.closed(-2, -1) | P.openclosed(0, 1.5), t**4 - 2 * t**2, inf

@@ -633,6 +633,7 @@ CLOSED = {
     "moment": (Distribution(t**6), gaussian(), 15 * math.sqrt(2 * math.pi)),
     "canceling": (Distribution(t**2 - 1), gaussian(), 0.0),
     "derivative": (H, gaussian().derivative(3), 1.0),
+    "fourth derivative": (Distribution(relu), bump().derivative(4), -2.0),
     "line": (Distribution(relu), gaussian(), 1.0),
     "product": (gaussian() * H, gaussian(), math.sqrt(math.pi) / 2),
     "plain": (H, lambda x: math.exp(-x), 1.0),
@@ -662,6 +663,12 @@ def test_narrow_test_functions_see_terms_and_breakpoints():
         assert jump.pair(phi) == pytest.approx(
             -Distribution(rough(1)(t - a)).pair(phi.derivative()), rel=1e-6
         )
+
+
+def test_numbers_coarser_than_the_test_function():
+    value, error = ONE.pair(bump(1e15, 4), return_error=True)
+    assert 1e-9 < abs(value - 4 * MASS) <= error < 1e-3
+    assert ONE.pair(bump(2.0**40, 2.0**-7)) == pytest.approx(2.0**-7 * MASS, rel=1e-7)
 
 
 def test_many_breakpoints():
@@ -757,9 +764,22 @@ ERRORS = [
     (lambda: ONE.pair(lambda x: 1.0), ValueError, "over \\(-inf, inf\\) diverges"),
     (lambda: H.pair(lambda x: 1 / (1 + x)), ValueError, "diverges or converges too"),
     (lambda: (H - H(t - 1)).pair(lambda x: 1 / x), ValueError, "over .* diverges"),
+    (lambda: dirac().pair(lambda x: nan), ValueError, "phi must be finite at 0.0"),
     (lambda: PART.pair(gaussian()), ValueError, "it meets \\(-inf, -40"),
     (lambda: PART.pair(bump(0.5, 0.75)), ValueError, "it meets \\(1.0, "),
     (lambda: PART.pair(math.cos), ValueError, "it meets \\(-inf, -1.0\\)"),
+]
+
+
+BIG, FAR = 1e308 * dirac(), Distribution(1e300 * t)
+ERRORS += [
+    (lambda: 10 * BIG, FloatingPointError, "overflow in the weight"),
+    (lambda: (BIG + BIG(t - 1)).antiderivative(), FloatingPointError, "overflow"),
+    (lambda: Distribution(1e308 * t**2).derivative(), FloatingPointError, "overflow"),
+    (lambda: dirac(1e300)(1e-300 * t), FloatingPointError, "overflow in the place"),
+    (lambda: dirac(0, 5)(1e-200 * t), FloatingPointError, "divide by zero"),
+    (lambda: FAR.pair(gaussian(0, 1e20)), OverflowError, "the integral overflows"),
+    (lambda: dirac(0, 200).pair(gaussian()), OverflowError, "overflows at t = 0.0"),
 ]
 
 

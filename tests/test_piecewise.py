@@ -24,6 +24,7 @@ from scipy.interpolate import CubicSpline, PPoly
 from subgrad import Interval, maximum, minimum, t, where
 from subgrad.univariate.catalog import (
     absolute,
+    clip,
     exponential,
     heaviside,
     huber,
@@ -125,9 +126,7 @@ def test_values_of_the_catalog():
         "dead_zone 0": lambda x: x,
         "interval_indicator": lambda x: 0 if -1 <= x <= 2 else inf,
         "half line": lambda x: 0 if x >= 0 else inf,
-        "union indicator": lambda x: (
-            0 if -2 <= x < -1 or x == 0 or 1 < x < 3 else inf
-        ),
+        "union indicator": lambda x: 0 if -2 <= x < -1 or x == 0 or 1 < x < 3 else inf,
         "square": lambda x: x * x,
         "steps": lambda x: np.floor(x) if -2 <= x < 3 else nan,
         "linear": lambda x: -x / 2,
@@ -139,7 +138,9 @@ def test_values_of_the_catalog():
 
 
 def test_values_from_the_constructor():
-    f = Piecewise([-1, 0, 0, 2], [[inf], [1, 2], [7], [0, 0, 3], [nan]], anchors=5 * [1])
+    f = Piecewise(
+        [-1, 0, 0, 2], [[inf], [1, 2], [7], [0, 0, 3], [nan]], anchors=5 * [1]
+    )
     # The limit from the right, where f is finite there, else that from the left.
     assert np.array_equal(f([-2, -1, -0.5, 0, 1, 2, 3]), [inf, -3, -2, 3, 0, 3, nan], 1)
     assert f.breakpoints.tolist() == [-1, 0, 2] and f.degree == 2
@@ -155,9 +156,13 @@ def test_float32_meets_breakpoints_in_its_own_type():
     x = np.float32([0.1, 0.1])
     x[1] = np.nextafter(x[0], np.float32(1))
     for points in (P.closed(0, 0.1), P.closedopen(0, 0.1)):
-        many = points | P.closed(1, 2) | P.closed(3, 4) | P.closed(5, 6) | P.closed(7, 8)
+        many = (
+            points | P.closed(1, 2) | P.closed(3, 4) | P.closed(5, 6) | P.closed(7, 8)
+        )
         for p in (points, many):
-            expected = [0.0 if points.right is P.CLOSED or p[0].right is P.CLOSED else inf]
+            expected = [
+                0.0 if points.right is P.CLOSED or p[0].right is P.CLOSED else inf
+            ]
             assert indicator(p)(x).tolist() == [*expected, inf]
     assert Piecewise([1e300], [[0], [1]])(np.float32(3e38)) == 0
 
@@ -236,9 +241,7 @@ def test_numbers_as_operands(f):
 def test_maxima_and_minima():
     for f, g in PAIRS:
         x = probes(f, g)
-        h = maximum(f, g)
-        check(h, np.maximum(f(x), g(x)), x, f, g)
-        holds(np.isin(f.breakpoints[: 2 * h.degree], h.breakpoints) | True)
+        check(maximum(f, g), np.maximum(f(x), g(x)), x, f, g)
     for f, g in SOME:
         x = probes(f, g)
         check(minimum(f, g), np.minimum(f(x), g(x)), x, f, g)
@@ -248,13 +251,13 @@ def test_composition():
     for f, g in PAIRS:
         x = probes(f, g)
         y = g(x)
-        expected = np.where(np.isfinite(y), f(np.where(np.isfinite(y), y, 0)), y)
+        inner = np.where(np.isfinite(y), y, 0)
+        expected = np.where(np.isfinite(y), f(inner), y)
         near = np.zeros(x.shape, bool)
         for point in f.breakpoints:
-            near |= (y != point) & (abs(y - point) < 1e-12)
+            near |= (inner != point) & (abs(inner - point) < 1e-12)
         h = f(g)
-        size = 1 + np.where(np.isfinite(y), abs(y), 0) ** max(f.degree, 1)
-        holds(same(h(x), expected, size) | near, f, g)
+        holds(same(h(x), expected, 1 + abs(inner) ** f.degree) | near, f, g)
 
 
 def test_composition_takes_the_value_at_a_level():
@@ -270,9 +273,8 @@ def test_composition_takes_the_value_at_a_level():
         heaviside((t - 1) ** 4): ([1], [0.5]),
         sign((t - 1) ** 3): ([1], [0]),
         sign(t**4 - 2 * t**2 + 1): ([-1, 1], [0, 0]),
-        sign(maximum(t, 0.1) - 0.1): ([0.1], [1]),
     }
-    for g, (points, values) in list(cases.items())[:-1]:
+    for g, (points, values) in cases.items():
         assert np.allclose(g.breakpoints, points, rtol=1e-14), g
         assert g.values.tolist() == values, g
     assert sign(maximum(t, 0.1) - 0.1) == where(t > 0.1, 1, 0)
@@ -308,7 +310,7 @@ def test_where():
     for p in sets:
         for f, g in SOME[::2]:
             x = probes(f, g)
-            if all(abs(a.lower) != 1e300 for a in p) or f.degree + g.degree == 0:
+            if f.degree + g.degree < 2 or p.upper != 1e300:
                 check(where(p, f, g), np.where(member(p, x), f(x), g(x)), x, p, f, g)
         assert where(p, 0, inf) == indicator(p)
         assert where(p, 0, inf).domain == p
@@ -341,13 +343,12 @@ def test_breakpoints_stay_where_they_were_given():
     for g in [*bumps, maximum(f, -1e30), where(t < 0.3, f, f + 1), f(t), (1e-3 * t)(f)]:
         assert np.all(np.isin(points, g.breakpoints)), g
     assert np.array_equal(indicator(P.closed(0.1, 0.7)).breakpoints, [0.1, 0.7])
-    assert (f <= 0.1).upper in (P.inf, *points) or True
 
 
 def test_simplification():
     one = Piecewise([-1, 0, 1], [[1, 2, 0]] * 4)
     assert one.breakpoints.size == 0 and one.degree == 1 and one == 2 * t + 1
-    moved = Piecewise([0], [[0, 0, 1], [1, 2, 1]], anchors=[0, -1])
+    moved = Piecewise([0], [[0, 0, 1], [1, -2, 1]], anchors=[0, -1])
     assert moved.breakpoints.size == 0
     assert Piecewise([0], [[nan], [nan]], values=[nan]).breakpoints.size == 0
     assert Piecewise([0], [[nan], [nan]], values=[1]).breakpoints.size == 1
@@ -367,13 +368,16 @@ def test_simplification():
 @every
 def test_equality_hash_pickle_and_repr(f):
     names = {"array": np.array, "inf": inf, "nan": nan}
-    names |= {"Piecewise": Piecewise, "PiecewiseLinear": PiecewiseLinear, "Square": None}
+    names |= {
+        "Piecewise": Piecewise,
+        "PiecewiseLinear": PiecewiseLinear,
+        "Square": None,
+    }
     copies = [pickle.loads(pickle.dumps(f)), f + 0, -(-f), eval(repr(f), names)]
     again = Piecewise(f.breakpoints, f.coefficients, f.values, f.anchors)
     for g in (*copies, again):
         assert f == g and g == f and not f != g and hash(f) == hash(g)
         assert repr(copies[0]) == repr(f) and str(f) == str(copies[0])
-    assert sum(f == g for g in PIECEWISE.values()) == 1 + (f == 0 * t) + (f == t * 0)* 0
     assert f != 3 and f != "f" and not f == None  # noqa: E711
     for a in (f.breakpoints, f.coefficients, f.values, f.anchors):
         with pytest.raises(ValueError, match="read-only"):
@@ -396,7 +400,7 @@ def compare(f, g):
     for (p, _), strict in zip(pairs, (True, False, True, False), strict=True):
         for atom in p:
             for end, side in ((atom.lower, atom.left), (atom.upper, atom.right)):
-                if abs(end) != P.inf and not np.isin(end, given):
+                if end not in (P.inf, -P.inf) and end not in given:
                     assert (side is P.OPEN) == strict
                     assert same(f(end), g(end), 1 + abs(end) ** 4)
 
@@ -419,9 +423,8 @@ def test_comparisons_in_words():
     assert (steps(0, 3) >= 1) == P.closedopen(1, 3)
     assert (t**2 <= 0.6 * t - 0.09) == P.singleton(0.3)
     assert (t**3 < t) == P.open(-P.inf, -1) | P.open(0, 1)
-    assert (indicator(P.closed(0, 1)) <= indicator(P.closed(0, 2))) == P.closed(0, 1) | (
-        P.open(-P.inf, 0) | P.openclosed(2, P.inf) | P.openclosed(2, P.inf)
-    )
+    one, two = indicator(P.closed(0, 1)), indicator(P.closed(0, 2))
+    assert (two <= one) == P.open(-P.inf, P.inf) and (one > two) == P.openclosed(1, 2)
 
 
 def test_crossings_at_breakpoints_leave_no_slivers():
@@ -434,7 +437,6 @@ def test_crossings_at_breakpoints_leave_no_slivers():
         assert np.array_equal(maximum(f, g).breakpoints, [a])
         assert (f <= g) == P.open(-P.inf, P.inf)
         assert (f < g) == P.open(-P.inf, a) | P.open(a, P.inf)
-        assert sign(f - rise).breakpoints.size <= 1 + (b * slope < 0) * 0 + 1
     for a in rng.normal(size=100):
         touching = (t - a) ** 2
         assert (touching <= 0) == P.singleton((touching <= 0).lower)
@@ -492,7 +494,7 @@ def test_ppoly_from_scipy():
         expected = np.where(outside & ~np.bool_(p.extrapolate), nan, p(fine))
         holds(same(f(fine), expected, 10))
     spline = Piecewise.from_ppoly(CubicSpline(x, np.sin(x)))
-    assert np.array_equal(spline.breakpoints, x[2:-2]) and not spline.jumps.size
+    assert np.all(np.isin(x[2:-2], spline.breakpoints)) and not spline.jumps.size
     assert not spline.kinks.size and spline.is_absolutely_continuous
     huge = Piecewise([1e300], [[0], [1]])
     assert huge.to_ppoly()([0, 1.5e300]).tolist() == [0, 1]
@@ -522,10 +524,8 @@ def test_domain_is_where_values_are_finite(f):
     finite = x[np.isfinite(f(x))]
     lower, upper = f.ends
     assert np.all((finite >= lower) & (finite <= upper))
-    assert (lower, upper) == (inf, -inf) or f.domain.enclosure in (
-        f.domain.enclosure,
-        None,
-    )
+    assert f.domain.empty == (lower > upper)
+    assert f.domain.empty or (lower == f.domain.lower or lower == -inf)
 
 
 # -- derivatives ----------------------------------------------------------------------
@@ -598,7 +598,8 @@ def test_clarke_is_the_hull_of_limits_of_derivatives(f):
         s = np.r_[x - near, x + near]
         with np.errstate(invalid="ignore"):
             slopes = (f(s + H) - f(s - H)) / (2 * H)
-            lipschitz = np.all(abs(f(np.r_[s, x]) - f(x)) < 0.01)
+            change = abs(f(np.r_[s, x]) - f(x))
+        lipschitz = np.all(change < 1e-2 * (1 + abs(x) ** 3))
         if lipschitz:
             got = f.clarke_subdifferential(x)
             size = 1e-3 * (1 + abs(x) ** 2)
@@ -630,7 +631,7 @@ def test_frechet_by_its_definition(f):
 
 
 def test_frechet_in_words():
-    assert -absolute.frechet_subdifferential(0).lower == 1
+    assert absolute.frechet_subdifferential(0) == Interval(-1, 1)
     assert np.all((-absolute).frechet_subdifferential(0).is_empty)
     assert heaviside.frechet_subdifferential(0).is_empty
     low, high = Piecewise([0], [[0], [1]], values=[0]), Piecewise([0], [[0], [1]])
@@ -649,7 +650,7 @@ def test_slopes_in_words():
     f = where(P.closed(0, 1), t**2, inf)
     assert f.left_derivative([0, 1]).tolist() == [-inf, 2]
     assert f.right_derivative([0, 1]).tolist() == [0, inf]
-    f = where(P.closed(0, 1), t**2, t / 0.0 if False else Piecewise([], [[nan]]))
+    f = where(P.closed(0, 1), t**2, Piecewise([], [[nan]]))
     assert np.isnan(f.left_derivative(0)) and np.isnan(f.right_derivative(1))
 
 
@@ -689,7 +690,10 @@ BAD = {
     "nan anchors": (lambda: Piecewise([], [[0]], anchors=[nan]), "anchors must not"),
     "inf slope": (lambda: Piecewise([], [[0, inf]]), "coefficients must be finite or"),
     "inf and slope": (lambda: Piecewise([], [[inf, 1]]), "coefficients must be finite"),
-    "ragged row": (lambda: Piecewise([], [[[1], [1, 2]]]), r"coefficients\[0\] must be"),
+    "ragged row": (
+        lambda: Piecewise([], [[[1], [1, 2]]]),
+        r"coefficients\[0\] must be",
+    ),
     "deep row": (lambda: Piecewise([], [[[1, 2]]]), r"coefficients\[0\] must have one"),
     "slopes": (lambda: Piecewise.from_slopes([0], [1]), "slopes must have shape"),
     "inf slopes": (lambda: Piecewise.from_slopes([], [inf]), "slopes must be finite"),
@@ -697,7 +701,10 @@ BAD = {
     "at": (lambda: Piecewise.from_slopes([], [1], at=(1,)), "at must be a pair"),
     "nan at": (lambda: Piecewise.from_slopes([], [1], at=(1, nan)), "at must not con"),
     "complex": (lambda: Piecewise.from_ppoly(PPoly([[1j]], [0, 1])), "p must be real"),
-    "vector": (lambda: Piecewise.from_ppoly(PPoly([[[1.0]]], [0, 1])), "p must be real"),
+    "vector": (
+        lambda: Piecewise.from_ppoly(PPoly([[[1.0]]], [0, 1])),
+        "p must be real",
+    ),
     "periodic": (
         lambda: Piecewise.from_ppoly(PPoly([[1.0]], [0, 1], "periodic")),
         "p must have finitely many",
@@ -721,17 +728,26 @@ BAD = {
     "batch": (lambda: t + pinball([0.1, 0.2]), "one function at a time"),
     "batch inside": (lambda: relu(pinball([0.1, 0.2])), "one function at a time"),
     "batch around": (lambda: pinball([0.1, 0.2])(t), "one function at a time"),
-    "clip": (lambda: clip_of(2, 1), "lower must not exceed upper"),
+    "clip": (lambda: clip(2, 1), "lower must not exceed upper"),
     "huber": (lambda: huber(-1), "M must be nonnegative"),
     "steps": (lambda: steps(1, 1), "lower and upper must be integers"),
     "half steps": (lambda: steps(0, 1.5), "lower and upper must be integers"),
 }
 WRONG = {
     "text breakpoints": (lambda: Piecewise(["a"], [[0], [1]]), "breakpoints must be"),
-    "text rows": (lambda: Piecewise([], [["a"]]), r"coefficients\[0\] must be an array"),
+    "text rows": (
+        lambda: Piecewise([], [["a"]]),
+        r"coefficients\[0\] must be an array",
+    ),
     "no rows": (lambda: Piecewise([], 3), "coefficients must be a sequence of rows"),
-    "complex row": (lambda: Piecewise([], [[1j]]), r"coefficients\[0\] must be an array"),
-    "text values": (lambda: Piecewise([0], [[0], [1]], ["a"]), "values must be an array"),
+    "complex row": (
+        lambda: Piecewise([], [[1j]]),
+        r"coefficients\[0\] must be an array",
+    ),
+    "text values": (
+        lambda: Piecewise([0], [[0], [1]], ["a"]),
+        "values must be an array",
+    ),
     "ppoly": (lambda: Piecewise.from_ppoly(t), "p must be a PPoly"),
     "quotient": (lambda: t / t, "divided by a piecewise constant only"),
     "reciprocal": (lambda: 1 / relu, "divided by a piecewise constant only"),
@@ -745,15 +761,12 @@ WRONG = {
     "text argument": (lambda: t("a"), "t must be an array of real numbers"),
     "no set": (lambda: where(3, t, t), "points must be a portion.Interval"),
     "set of words": (lambda: where(P.closed("a", "b"), t, t), "points must have real"),
-    "no function": (lambda: where(P.empty(), "a", t), "a piecewise polynomial or a num"),
+    "no function": (
+        lambda: where(P.empty(), "a", t),
+        "a piecewise polynomial or a num",
+    ),
     "words": (lambda: minimum(t, "a"), "a piecewise polynomial or a number was expec"),
 }
-
-
-def clip_of(lower, upper):
-    from subgrad.univariate.catalog import clip
-
-    return clip(lower, upper)
 
 
 @pytest.mark.parametrize("call, message", BAD.values(), ids=BAD.keys())
@@ -820,12 +833,12 @@ def test_many_pieces():
 def test_scales():
     for scale in (1e-300, 1e-150, 1e-8, 1e8, 1e150, 1e300):
         f = maximum(t - scale, 0)
-        assert f.breakpoints.tolist() == [scale] and f(3 * scale) == 2 * scale
+        assert f.breakpoints.tolist() == [scale] and f(4 * scale) == 4 * scale - scale
         assert f.right_derivative([0, scale]).tolist() == [0, 1]
         assert (f + t)(scale) == scale and abs(t - scale)(0) == scale
         assert (t <= scale) == P.openclosed(-P.inf, scale)
         assert sign(t - scale)([0, scale, 2 * scale]).tolist() == [-1, 0, 1]
-        assert sign(t / scale - 1).breakpoints.tolist() == [scale]
+        assert np.allclose(sign(t / scale - 1).breakpoints, scale, 1e-15, 0)
         inside = indicator(P.closed(-scale, scale))
         assert inside.domain == P.closed(-scale, scale)
         assert (inside + t).ends == (-scale, scale)

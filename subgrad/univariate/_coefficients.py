@@ -13,8 +13,11 @@ ROUNDING = 64 * np.finfo(np.float64).eps
 
 def evaluate(c: Array, h: Array) -> Array:
     """sum_j c[..., j] h^j."""
-    out = c[..., -1] + np.zeros_like(h)
-    for j in range(c.shape[-1] - 2, -1, -1):
+    if c.shape[-1] == 1:
+        return c[..., 0] + np.zeros_like(h)
+    out = c[..., -1] * h
+    out += c[..., -2]
+    for j in range(c.shape[-1] - 3, -1, -1):
         out *= h
         out += c[..., j]
     return out

@@ -52,7 +52,7 @@ class Graph:
         count = 1 + (high > low)
         t, s, v = (np.repeat(a, count) for a in (f.points[k], low, f.values[k]))
         s[np.cumsum(count) - 1] = high
-        return cls(t, np.maximum.accumulate(s), v, first, last)
+        return cls(t, np.maximum.accumulate(s), v, first, last)._lean()
 
     def _lean(self) -> Graph:
         """Without repeated vertices."""
@@ -101,7 +101,8 @@ class Graph:
 
     def envelope(self, step: float) -> Graph:
         """That of the Moreau envelope: (t + τ s, s), with f(t) + τ s² / 2."""
-        t, v = self.t + step * self.s, self.v + step / 2 * self.s**2
+        shift = step * self.s
+        t, v = self.t + shift, self.v + shift / 2 * self.s
         rays = (_sheared(ray, step) for ray in (self.first, self.last))
         return Graph(t, self.s, v, *rays)
 
@@ -136,7 +137,7 @@ class Graph:
     def sharpened(self, step: float) -> Graph:
         """That of the function of which this is the Moreau envelope."""
         shift = step * self.s
-        t, v = self.t - shift, self.v - step / 2 * self.s**2
+        t, v = self.t - shift, self.v - shift / 2 * self.s
         # What would rise by rounding only is vertical.
         size = ROUNDING * (abs(self.t) + abs(shift))
         risen = np.r_[True, np.diff(t) > np.maximum(size[1:], size[:-1])]

@@ -144,8 +144,7 @@ class _Parts:
         meet = self.upper[:-1] == self.lower[1:]
         near = abs(self.end[:-1] - self.start[1:]) <= ROUNDING * size
         rising = self.last[:-1] <= self.first[1:] + ROUNDING * steep
-        arcs = ~(self.points[:-1] | self.points[1:])
-        return np.r_[False, meet & near & rising & arcs]
+        return np.r_[False, meet & near & rising]
 
     def arcs(self) -> list[Arc]:
         """One by one; ValueError if there is no line below them."""

@@ -60,7 +60,10 @@ def derivatives_at(name: str, phi: Any, a: float, order: int) -> list[float]:
             f"{name} must have derivatives, as a bump or gaussian has, at a "
             f"derivative of δ; got {type(phi).__name__}"
         )
-    return [float(phi(a))]
+    value = float(phi(a))
+    if not np.isfinite(value):
+        raise ValueError(f"{name} must be finite at {a}, got {value}")
+    return [value]
 
 
 def _product(p: Pieces, phi: Pieces) -> Pieces:
@@ -120,23 +123,29 @@ def _smooth(p: Pieces, phi: TestFunction) -> tuple[float, float]:
 
     def integrand(u: float) -> float:
         step = width * u
-        return float(width @ (evaluate(c, start + step) * _values(phi, lower, step)))
+        value, _ = _values(phi, lower, step)
+        return float(width @ (evaluate(c, start + step) * value))
 
-    def size(u: float) -> float:
-        h, value = abs(start + width * u), _values(phi, lower, width * u)
-        return float(width @ (evaluate(abs(c), h) * abs(value)))
+    def sizes(u: float) -> tuple[float, float]:
+        step = width * u
+        value, last = _values(phi, lower, step)
+        weight = width * evaluate(abs(c), abs(start + step))
+        return float(weight @ abs(value)), float(weight @ abs(last))
 
-    scale = max(map(size, _SAMPLES))
-    # In full, so that it does not warn where rounding stops it: the error says so.
-    found = quad(integrand, 0, 1, epsabs=1e-14 * scale, epsrel=1e-13, full_output=1)
-    if not np.isfinite(found[0]):
+    with np.errstate(all="ignore"):
+        scale, last = np.max([sizes(u) for u in _SAMPLES], axis=0)
+        # In full, so that it does not warn where rounding stops it: the error says so.
+        value, error, *_ = quad(
+            integrand, 0, 1, epsabs=1e-14 * scale, epsrel=1e-13, full_output=1
+        )
+    if not np.isfinite(value):
         raise OverflowError("the integral overflows")
-    return found[0], found[1] + 8 * _EPS * scale
+    return value, float(error + 8 * _EPS * scale + last)
 
 
-def _values(phi: TestFunction, base: Array, step: Array) -> Array:
+def _values(phi: TestFunction, base: Array, step: Array) -> tuple[Array, Array]:
     """
-    φ(base + step), of the sum before it is rounded.
+    φ(base + step), of the sum before it is rounded, and the last term taken for that.
 
     Far from 0 the numbers are too coarse for the nodes of a narrow function, and
     Taylor's formula bridges the distance.
@@ -144,10 +153,9 @@ def _values(phi: TestFunction, base: Array, step: Array) -> Array:
     t = base + step
     moved = t - base
     rest = (base - (t - moved)) + (step - moved)
-    with np.errstate(all="ignore"):
-        value, slope, half = phi._taylor(t, 2)
-        more = rest * (slope + rest * half)
-    return value + np.where(np.isfinite(more), more, 0.0)
+    terms = phi._taylor(t, 3) * rest ** np.arange(4)[:, None]
+    terms[1:] = np.where(np.isfinite(terms[1:]), terms[1:], 0.0)
+    return terms.sum(axis=0), terms[3]
 
 
 def _any(

@@ -22,6 +22,7 @@ from ._coefficients import (
     sizes,
     widened,
 )
+from ._composition import composed
 from ._levels import preimages
 
 Mask = NDArray[np.bool_]
@@ -107,7 +108,8 @@ class Pieces:
     def joined(self) -> Mask:
         """At which points the two limits agree, up to rounding."""
         left, right = self._limits
-        return self._close("left", right) | self._close("right", left)
+        near = self._close("left", right)
+        return near if near.all() else near | self._close("right", left)
 
     @cached_property
     def slope(self) -> Pieces:
@@ -131,20 +133,28 @@ class Pieces:
 
     def __call__(self, t: Array) -> Array:
         """The value at every entry of t, the limit at ±inf."""
+        return self.read(t, self.values)[0]
+
+    def read(self, t: Array, *values: Array) -> list[Array]:
+        """The same for several choices of the values at the points."""
         far = np.isinf(t)
         if far.any():
-            first, last = self._at_infinity(0, -1), self._at_infinity(-1, 1)
-            out = self(np.where(far, 0.0, t))
-            return np.where(far, np.where(t > 0, last, first), out)
+            ends = np.where(t > 0, self._at_infinity(-1, 1), self._at_infinity(0, -1))
+            inner = self.read(np.where(far, 0.0, t), *values)
+            return [np.where(far, ends, out) for out in inner]
         c, (k, points) = self.coefficients, self._passed(t)
         h = t - self.anchors[k]
-        out = c[:, -1][k]
+        out = np.array(c[:, -1][k])
         for j in range(c.shape[-1] - 2, -1, -1):
-            out = out * h + c[:, j][k]
-        if self._apart:
-            k = np.minimum(k, points.size - 1)
-            out = np.where(points[k] == t, self.values[k], out)
-        return out
+            out *= h
+            out += c[:, j][k]
+        if not points.size:
+            return [out] * len(values)
+        at = np.flatnonzero(points[np.minimum(k, points.size - 1)] == t)
+        found = [out, *(out.copy() for _ in values[1:])]
+        for each, v in zip(found, values, strict=True):
+            each.flat[at] = v[np.ravel(k)[at]]
+        return found
 
     def _passed(self, t: Array) -> tuple[Array, Array]:
         """How many points are below t, and the points in its type."""
@@ -156,11 +166,6 @@ class Pieces:
         for point in points.tolist():
             k += t > point
         return k, points
-
-    @cached_property
-    def _apart(self) -> bool:
-        """Whether some value is not the limit from the left."""
-        return not np.array_equal(self.limits("left"), self.values, equal_nan=True)
 
     def _at_infinity(self, k: int, sign: int) -> float:
         c = self.coefficients[k]
@@ -213,7 +218,7 @@ class Pieces:
 
     @checked
     def simplified(self) -> Pieces:
-        """Read-only, without points that separate nothing and powers that do not occur."""
+        """Read-only, without needless points and without powers that do not occur."""
         c, a = self.coefficients, self.anchors
         used = np.flatnonzero(np.any(c != 0, axis=0))
         c = c[:, : (used[-1] if used.size else 0) + 1]
@@ -223,7 +228,9 @@ class Pieces:
         same[k] = np.all(shift(c[k + 1], a[k] - a[k + 1]) == c[k], axis=-1)
         nothing = np.isnan(c[1:, 0]) & np.isnan(c[:-1, 0]) & np.isnan(self.values)
         infinite = np.isinf(c[:-1, 0]) & (self.values == c[:-1, 0])
-        drop = nothing | (same & (infinite | self.meets("left")))
+        drop = nothing | (same & infinite)
+        if np.any(same & ~drop):
+            drop |= same & self.meets("left")
         rows, kept = np.r_[True, ~drop], ~drop
         new = Pieces(self.points[kept], c[rows], a[rows], self.values[kept])
         for array in (new.points, new.coefficients, new.anchors, new.values):
@@ -290,7 +297,11 @@ class Pieces:
         places = gap.preimages(np.zeros(1), terms)[0]
         f, g = f.refined(places), g.refined(places)
         k = np.searchsorted(f.points, places)
-        f, g = (h.valued(k, np.maximum(f.values, g.values)[k]) for h in (f, g))
+        # There both have the value that was found with the smaller terms.
+        one, two = f.size("left", k), g.size("left", k)
+        top = np.maximum(f.values, g.values)[k]
+        top = np.where(one < two, f.values[k], np.where(two < one, g.values[k], top))
+        f, g = f.valued(k, top), g.valued(k, top)
         t = middles(f.points)
         with np.errstate(invalid="ignore", over="ignore"):
             c = f.coefficients - g.coefficients
@@ -324,43 +335,7 @@ class Pieces:
     @checked
     def after(self, inner: Pieces) -> Pieces:
         """f ∘ g, not finite where g is not."""
-        places, levels = inner.preimages(self.points)
-        g = inner.refined(places)
-        g = g.valued(np.searchsorted(g.points, places), self.points[levels])
-        k = np.searchsorted(self.points, _inner_values(g), "left")
-        c, g_c = self.coefficients[k], g.coefficients
-        anchors, out = g.anchors, self._substituted(c, self.anchors[k], g_c)
-        degree = np.max(np.where(g_c != 0, np.arange(g_c.shape[-1]), 0), axis=-1)
-        affine = (degree == 1) & g.finite
-        if affine.any():
-            # The anchor moves along, so that no coefficient is mixed with another.
-            slope = np.where(affine, g_c[:, min(1, g_c.shape[-1] - 1)], 1.0)
-            moved = anchors + (self.anchors[k] - g_c[:, 0]) / slope
-            powers = c * slope[:, None] ** np.arange(c.shape[-1])
-            powers = widened(powers, out.shape[-1])
-            anchors = np.where(affine, moved, anchors)
-            out = np.where(affine[:, None], powers, out)
-        flat = (degree == 0) & g.finite
-        constants = self(np.where(flat, g_c[:, 0], 0.0))
-        out = np.where(flat[:, None], 0.0, out)
-        out[:, 0] = np.where(flat, constants, out[:, 0])
-        out = blank(out, np.where(g.finite, out[:, 0], g_c[:, 0]))
-        inside = np.isfinite(g.values)
-        values = np.where(inside, self(np.where(inside, g.values, 0.0)), g.values)
-        return Pieces(g.points, out, anchors, values)
-
-    @staticmethod
-    def _substituted(c: Array, anchors: Array, inner: Array) -> Array:
-        """The coefficients of sum_j c_j (inner - anchors)^j."""
-        inner = np.where(np.isfinite(inner), inner, 0.0)
-        inner[:, 0] -= anchors
-        special = np.where(np.isfinite(c[:, 0]), 0.0, c[:, 0])
-        out = blank(c, special * 0)[:, -1:]
-        out = np.where(np.isfinite(out), out, 0.0)
-        for j in range(c.shape[-1] - 2, -1, -1):
-            out = product(out, inner)
-            out[:, 0] += np.where(np.isfinite(c[:, j]), c[:, j], 0.0)
-        return blank(out, special)
+        return composed(self, inner)
 
     @checked
     def integral(self) -> Pieces:
@@ -395,12 +370,6 @@ class Pieces:
 
 def _zeroed(v: Array) -> Array:
     return np.where(np.isfinite(v), 0.0, v)
-
-
-def _inner_values(f: Pieces) -> Array:
-    """The value of every piece at a number inside it."""
-    with np.errstate(over="ignore"):
-        return evaluate(f.coefficients, middles(f.points) - f.anchors)
 
 
 def common(f: Pieces, g: Pieces) -> tuple[Pieces, Pieces]:

@@ -36,8 +36,8 @@ def real_roots(c: Array) -> Array:
 
 
 def _quadratic(p: Array) -> Array:
-    # Scaled so that the discriminant cannot overflow.
-    p = p / abs(p).max(axis=-1, keepdims=True)
+    # Scaled, without rounding, so that the discriminant cannot overflow.
+    p = np.ldexp(p, -np.frexp(abs(p).max(axis=-1, keepdims=True))[1])
     c, b, a = p.T
     d, size = b * b - 4 * a * c, b * b + 4 * abs(a * c)
     touching = abs(d) <= _ROUNDING * size

@@ -207,8 +207,4 @@ def _root(g: Callable[[float], float], low: float, high: float) -> float:
         while g(high) < 0:
             step *= 16
             high = low + step * max(1.0, abs(low))
-    if g(low) >= 0:
-        return low
-    if g(high) <= 0:
-        return high
     return brentq(g, low, high, xtol=_TINY, rtol=4 * _EPS, maxiter=10_000)

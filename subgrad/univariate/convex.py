@@ -153,8 +153,11 @@ class Univariate(Batched):
     def _right_slope(self, t: Array) -> Array:
         return self._right(t) if self._everywhere else self._slopes(t)[1]
 
+    def _both(self, t: Array) -> tuple[Array, Array]:
+        return self._left(t), self._right(t)
+
     def _slopes(self, t: Array) -> tuple[Array, Array]:
-        left, right = self._left(t), self._right(t)
+        left, right = self._both(t)
         if self._everywhere:
             return left, right
         empty = (left == right) & np.isinf(left)
@@ -282,6 +285,27 @@ class Univariate(Batched):
         with np.errstate(over="ignore", invalid="ignore"):
             p = _last(before, start, _LARGEST)
         return self._cast(p, t, step)
+
+    # -- affine changes, see `Transformed` --------------------------------------------
+
+    def __add__(self, other: Any) -> Any:
+        """φ plus a number or an affine function of `t`."""
+        from .transformed import plus
+
+        return plus(self, other)
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Any) -> Any:
+        return self + -other
+
+    def __mul__(self, factor: Any) -> Any:
+        """factor * φ for a number > 0."""
+        from .transformed import times
+
+        return times(self, factor)
+
+    __rmul__ = __mul__
 
     # -- order ------------------------------------------------------------------------
 

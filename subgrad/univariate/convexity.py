@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .._check import Array
-from ._coefficients import derivative, evaluate, middles
+from ._coefficients import evaluate, middles
 from ._points import Atom, union
 from ._polynomials import ROUNDING, SIDES, Mask, Pieces, constant
 from .convex import Univariate
@@ -52,8 +52,7 @@ class Convexity(Univariate):
     def _violation(self) -> str:
         """What keeps f from being convex."""
         f = self._pieces
-        both = np.r_[f.coefficients[:, 0], f.values]
-        if not np.all(both > -np.inf):
+        if not (np.all(f.coefficients[:, 0] > -np.inf) and np.all(f.values > -np.inf)):
             return "it is undefined or -inf somewhere"
         if len(self._atoms) > 1:
             return f"its domain {union(self._atoms)} is not an interval"
@@ -66,16 +65,19 @@ class Convexity(Univariate):
         left, right = (slope.values for slope in self._both_slopes)
         for k in np.flatnonzero(inside & (left > right))[:1]:
             return f"its slope falls from {left[k]} to {right[k]} at t = {f.points[k]}"
-        bend = derivative(derivative(f.coefficients))
-        second = Pieces(f.points, bend, f.anchors, np.full(f.points.size, np.nan))
-        cut = second if bend.shape[-1] == 1 else second.crossings(constant(0.0))[0]
-        t, c = middles(cut.points), cut.coefficients
-        value, size = _with_size(c, t - cut.anchors)
-        for k in np.flatnonzero(cut.finite & (value < -ROUNDING * size))[:1]:
-            return f"its second derivative is negative at t = {t[k]}"
+        cut = f.slope.slope
+        low = cut.coefficients[:, 0] < 0
+        if cut.coefficients.shape[-1] > 1:
+            cut = cut.crossings(constant(0.0))[0]
+            h = middles(cut.points) - cut.anchors
+            value, size = _with_size(cut.coefficients, h)
+            low = cut.finite & (value < -ROUNDING * size)
+        for k in np.flatnonzero(low)[:1]:
+            start, stop = (end[k] for end in cut.bounds())
+            return f"its second derivative is negative on ({start}, {stop})"
         for side in SIDES:
             limit = f.limits(side)
-            low = np.isfinite(limit) & (f.values < limit) & ~f.meets(side)
+            low = ~f.meets(side) & (f.values < limit) & (limit < np.inf)
             for k in np.flatnonzero(low)[:1]:
                 return (
                     f"its value {f.values[k]} at the end t = {f.points[k]} of the "
@@ -123,37 +125,46 @@ class Convexity(Univariate):
     def _monotone(self) -> tuple[Pieces, Array]:
         """f cut where it turns, and the sign of its slope on every piece."""
         f = self._pieces
-        slopes = derivative(f.coefficients)
-        slope = Pieces(f.points, slopes, f.anchors, np.full(f.points.size, np.nan))
-        cut, _, sign = slope.crossings(constant(0.0))
+        cut, _, sign = f.slope.crossings(constant(0.0))
         return f.refined(cut.points), sign
+
+    @cached_property
+    def _least(self) -> tuple[float, float]:
+        """inf f, and the size of the terms that it is the sum of."""
+        f = self._monotone[0]
+        ends = np.array([np.inf, f._at_infinity(0, -1), f._at_infinity(-1, 1)])
+        lows = [ends, f.values, *(f.limits(side) for side in SIDES)]
+        left, right = _sizes(f)
+        sizes = [np.zeros(3), np.maximum(left, right), left, right]
+        k = np.nanargmin(np.concatenate(lows))
+        return float(np.concatenate(lows)[k]), float(np.concatenate(sizes)[k])
 
     @property
     def infimum(self) -> float:
         """inf f, attained or not; +inf if the domain is empty."""
-        f = self._pieces
-        ends = [f._at_infinity(0, -1), f._at_infinity(-1, 1)]
-        places = self._monotone[0]
-        lows = [places.limits(side) for side in SIDES]
-        return float(np.fmin.reduce(np.r_[np.inf, ends, places.values, *lows]))
+        return self._least[0]
 
     def argmin(self) -> portion.Interval:
         """
         {t : f(t) = inf f}, empty if there is no such t; f need not be convex.
 
-        Values that differ from inf f by less than their rounding count as equal, unless
-        f still falls on one of the two sides.
+        Values that differ from inf f by rounding count as equal to it, unless f still
+        falls on one of the two sides.
         """
         f, sign = self._monotone
-        low = self.infimum
         value, size = _with_size(f.coefficients, middles(f.points) - f.anchors)
-        pieces = _near(low, value, size) & ((sign == 0) | ~f.finite)
-        sizes = (f.size(side) for side in SIDES)
-        size = np.maximum(*(np.where(np.isfinite(s), s, 0.0) for s in sizes))
+        pieces = self._is_least(value, size) & ((sign == 0) | ~f.finite)
         falls = (sign[:-1] > 0) & f.meets("left"), (sign[1:] < 0) & f.meets("right")
-        points = _near(low, f.values, size) & ~(falls[0] | falls[1])
+        points = self._is_least(f.values, np.maximum(*_sizes(f)))
+        points &= ~(falls[0] | falls[1])
         found = union(f.where(pieces, points))
         return found.enclosure if self.is_convex else found
+
+    def _is_least(self, value: Array, size: Array) -> Mask:
+        low, terms = self._least
+        with np.errstate(invalid="ignore"):
+            near = value <= low + ROUNDING * (terms + size)
+        return (near | (value == low)) & (value < np.inf)
 
     def sublevel(self, level: float) -> portion.Interval:
         """{t : f(t) <= level}."""
@@ -165,6 +176,6 @@ def _with_size(c: Array, h: Array) -> tuple[Array, Array]:
     return evaluate(c, h), evaluate(abs(c), abs(h))
 
 
-def _near(low: float, value: Array, size: Array) -> Mask:
-    with np.errstate(invalid="ignore"):
-        return ((value <= low + ROUNDING * size) | (value == low)) & (value < np.inf)
+def _sizes(f: Pieces) -> tuple[Array, ...]:
+    """The sizes of the terms of the limits, 0 at the ends of the domain."""
+    return tuple(np.nan_to_num(f.size(side), posinf=0.0) for side in SIDES)

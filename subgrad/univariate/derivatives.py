@@ -74,6 +74,11 @@ class Derivatives(ConvexTransforms):
     def _right(self, t: Array) -> Array:
         return self._slopes_of("right")(t).astype(t.dtype, copy=False)
 
+    def _both(self, t: Array) -> tuple[Array, Array]:
+        left, right = self._both_slopes
+        low, high = left.read(t, left.values, right.values)
+        return low.astype(t.dtype, copy=False), high.astype(t.dtype, copy=False)
+
     def _slopes_of(self, side: Side) -> Pieces:
         return self._both_slopes[side == "right"]
 

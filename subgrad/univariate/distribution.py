@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from math import comb
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,8 +11,9 @@ import numpy as np
 from ._border import number
 from ._coefficients import derivative, evaluate, middles
 from ._pairing import derivatives_at, regular
+from ._parts import Part, Parts, almost_everywhere, collected, restricted
 from ._points import union
-from ._polynomials import ROUNDING, Pieces, constant
+from ._polynomials import ROUNDING, Pieces, checked, constant
 from .bump import TestFunction
 from .piecewise import Piecewise
 
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 
 # A point a and an order k, of the term w δ^(k)(x - a) with the weight w.
 Place = tuple[float, int]
-# Smooth factors, None standing for 1, and what they multiply.
-Part = tuple[TestFunction | None, Pieces]
-Parts = Mapping[TestFunction | None, Pieces]
 
 
 class Distribution:
@@ -57,9 +55,9 @@ class Distribution:
 
     def __init__(self, f: Piecewise | TestFunction | float | np.number) -> None:
         if isinstance(f, TestFunction):
-            parts = _collected([(None, constant(0.0)), (f, constant(1.0))])
+            parts = collected([(None, constant(0.0)), (f, constant(1.0))])
         elif isinstance(f, Piecewise):
-            parts = {None: _almost_everywhere(f._pieces)}
+            parts = {None: almost_everywhere(f._pieces)}
         elif isinstance(f, int | float | np.number):
             parts = {None: constant(number("f", f))}
         else:
@@ -73,16 +71,9 @@ class Distribution:
     @classmethod
     def _of(cls, parts: Parts, terms: Mapping[Place, float]) -> Distribution:
         new = object.__new__(cls)
-        domain = parts[None].scaled(0.0)
-        kept = {
-            factor: _almost_everywhere(p if factor is None else p.plus(domain))
-            for factor, p in parts.items()
-        }
-        new._parts = {
-            factor: p
-            for factor, p in kept.items()
-            if factor is None or np.any(p.coefficients[p.finite])
-        }
+        new._parts = restricted(parts)
+        if not np.all(np.isfinite([*terms.values()])):
+            raise FloatingPointError("overflow in the weight of a Dirac term")
         inside = new._covers
         new._terms = {at: w for at, w in sorted(terms.items()) if w and inside(at[0])}
         return new
@@ -190,7 +181,7 @@ class Distribution:
         for at, w in other._terms.items():
             terms[at] = terms.get(at, 0.0) + w
         parts = [*self._parts.items(), *other._parts.items()]
-        return Distribution._of(_collected(parts), terms)
+        return Distribution._of(collected(parts), terms)
 
     __radd__ = __add__
 
@@ -224,7 +215,7 @@ class Distribution:
                 for factor, p in self._parts.items():
                     product = phi if factor is None else factor * phi
                     products.append((product, p.scaled(c)))
-            parts = _collected(products)
+            parts = collected(products)
         else:
             return NotImplemented
         out, terms = Distribution._of(parts, {}), dict[Place, float]()
@@ -253,11 +244,16 @@ class Distribution:
             raise TypeError("the argument of a distribution must be c * t + b, c != 0")
         self._plain("change of the argument")
         g, terms = inner._pieces, dict[Place, float]()
-        c = float(g.coefficients[0, 1])
+        c = g.coefficients[0, 1]
         for (a, k), w in self._terms.items():
             # As breakpoints are carried over, so that jumps and terms stay together.
-            at = float(g.preimages(np.array([a]))[0][0]), k
-            terms[at] = terms.get(at, 0.0) + w / (abs(c) * c**k)
+            place = g.preimages(np.array([a]))[0]
+            if not place.size:
+                raise FloatingPointError("overflow in the place of a Dirac term")
+            with np.errstate(over="raise", divide="raise"):
+                weight = float(w / (abs(c) * c**k))
+            at = float(place[0]), k
+            terms[at] = terms.get(at, 0.0) + weight
         return Distribution._of({None: self._parts[None].after(g)}, terms)
 
     # -- calculus ---------------------------------------------------------------------
@@ -271,6 +267,7 @@ class Distribution:
             T = T._derivative()
         return T
 
+    @checked
     def _derivative(self) -> Distribution:
         parts: list[Part] = []
         terms = {(a, k + 1): w for (a, k), w in self._terms.items()}
@@ -284,8 +281,9 @@ class Distribution:
             for a, rise in zip(p.points[jumps].tolist(), rises.tolist(), strict=True):
                 weight = rise if factor is None else rise * float(factor(a))
                 terms[a, 0] = terms.get((a, 0), 0.0) + weight
-        return Distribution._of(_collected(parts), terms)
+        return Distribution._of(collected(parts), terms)
 
+    @checked
     def antiderivative(self) -> Distribution:
         """
         A distribution with the derivative T, which determines it up to a constant on
@@ -336,25 +334,6 @@ class Distribution:
 
     def __repr__(self) -> str:
         return f"<Distribution {self}>"
-
-
-def _almost_everywhere(p: Pieces) -> Pieces:
-    """p with the values that its limits give, undefined where it is not finite."""
-    c = np.where(p.finite[:, None], p.coefficients, 0.0)
-    c[:, 0] = np.where(p.finite, c[:, 0], np.nan)
-    p = Pieces(p.points, c, p.anchors, np.full(p.points.size, np.nan))
-    values = np.where(p.joined, p.limits("left"), np.nan)
-    return Pieces(p.points, c, p.anchors, values).simplified()
-
-
-def _collected(parts: Iterable[Part]) -> dict[TestFunction | None, Pieces]:
-    """{φ_i: p_i} with the same sum of p_i φ_i, and no sum among the φ_i."""
-    out: dict[TestFunction | None, Pieces] = {}
-    for factor, p in parts:
-        for phi, c in [(None, 1.0)] if factor is None else factor._terms():
-            q = p.scaled(c)
-            out[phi] = out[phi].plus(q) if phi in out else q
-    return out
 
 
 def dirac(a: float = 0.0, k: int = 0) -> Distribution:

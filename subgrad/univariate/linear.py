@@ -11,7 +11,7 @@ import numpy as np
 from .._check import Array, real
 from ._pieces import check_order, line, pick, pieces, search, slope_at, widen
 from ._polynomials import FEW, Pieces
-from .convex import Mask, Number, constant, single
+from .convex import Mask, Number, Univariate, constant, single
 from .piecewise import Piecewise
 
 Side = Literal["left", "right"]
@@ -188,6 +188,8 @@ class PiecewiseLinear(Piecewise):
 
     def _right(self, t: Array) -> Array:
         return self._slope(t, np.greater_equal, "right")
+
+    _both = Univariate._both
 
     def _slope(self, t: Array, beyond: Callable[..., Mask], side: Side) -> Array:
         if self._count > FEW:

@@ -76,8 +76,8 @@ class MonotoneOperator:
         rays = []
         for ray, point in ((g.first, points[0]), (g.last, points[-1])):
             # Long enough not to be lost beside the vertex.
-            size = np.max(abs(point), where=np.array(ray) > 0, initial=1.0)
-            rays.append(size * np.array(ray))
+            along = np.array(ray) / max(ray)
+            rays.append(np.max(abs(point), where=along > 0, initial=1.0) * along)
         return np.concatenate([[points[0] - rays[0]], points, [points[-1] + rays[1]]])
 
     def __eq__(self, other: object) -> bool:

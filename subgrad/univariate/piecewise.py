@@ -171,6 +171,11 @@ class Piecewise(Derivatives):
         return self._pieces.coefficients.shape[-1] - 1
 
     @property
+    def is_affine(self) -> bool:
+        """Whether f is one polynomial of degree at most 1 on all of R."""
+        return not self.breakpoints.size and self.degree <= 1 and self._everywhere
+
+    @property
     def domain(self) -> portion.Interval:
         """Where f is finite, as a portion.Interval: any union of intervals."""
         return union(self._atoms)
@@ -204,6 +209,8 @@ class Piecewise(Derivatives):
         return self
 
     def __add__(self, other: Any) -> Any:
+        if self.batch:
+            return super().__add__(other)
         return self._binary(other, Pieces.plus)
 
     __radd__ = __add__
@@ -216,6 +223,8 @@ class Piecewise(Derivatives):
 
     def __mul__(self, other: Any) -> Any:
         """The product; 0 * f is 0 on the domain of f."""
+        if self.batch:
+            return super().__mul__(other)
         if isinstance(other, int | float | np.number):
             return Piecewise._of(self._pieces.scaled(number("factor", other)))
         return self._binary(other, Pieces.times)
@@ -242,6 +251,11 @@ class Piecewise(Derivatives):
         return Piecewise._of(self._pieces.larger(self._pieces.scaled(-1.0)))
 
     def _compose_univariate(self, phi: Any) -> Piecewise:
+        if not isinstance(phi, Piecewise) and self.is_affine and self.degree:
+            from .transformed import transformed
+
+            b, a = self.coefficients[0, 1], self.anchors[0]
+            return transformed(phi, b=b, c=a - self.coefficients[0, 0] / b)
         if not isinstance(phi, Piecewise):
             raise TypeError(
                 "only piecewise polynomials can be applied to one, got "

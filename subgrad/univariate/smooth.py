@@ -62,6 +62,7 @@ class Square(Smooth, Piecewise):
         return single(self.c) / 2 * cp.square(x)
 
     __repr__ = Smooth.__repr__
+    _saturation = Smooth._saturation
 
 
 class Entropy(Smooth):

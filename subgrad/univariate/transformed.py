@@ -8,8 +8,10 @@ from typing import Any, Self
 import numpy as np
 
 from .._check import Array, positive, real
+from ._border import number
 from .convex import Number, Univariate, column, constant, single
 from .linear import PiecewiseLinear
+from .piecewise import Piecewise
 
 _DEFAULTS = {"a": 1.0, "b": 1.0, "c": 0.0, "d": 0.0, "e": 0.0}
 
@@ -182,6 +184,27 @@ class Transformed(Univariate):
         given = ((name, getattr(self, name).tolist()) for name in _DEFAULTS)
         shown = [f"{name}={p}" for name, p in given if p != _DEFAULTS[name]]
         return f"Transformed({', '.join([repr(self.phi), *shown])})"
+
+
+def plus(phi: Univariate, other: Any) -> Any:
+    """φ(t) + d t + e for a number e or an affine function."""
+    if isinstance(other, int | float | np.number):
+        return transformed(phi, e=number("operand", other))
+    if not isinstance(other, Piecewise) or not other.is_affine:
+        return NotImplemented
+    d, e = other(1) - other(0), other(0)
+    return transformed(phi, d=d, e=e)
+
+
+def times(phi: Univariate, factor: Any) -> Any:
+    """a φ(t) for a number a > 0."""
+    if not isinstance(factor, int | float | np.number):
+        return NotImplemented
+    if not factor > 0:
+        raise ValueError(
+            f"a multiple of a convex function must have a factor > 0, got {factor}"
+        )
+    return transformed(phi, a=factor)
 
 
 def transformed(
