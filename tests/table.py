@@ -43,23 +43,29 @@ from subgrad import (
     epsilon_insensitive,
     group_norm,
     hinge,
+    huber,
     interval_indicator,
+    logistic,
     max_entry,
     maximum,
     moreau_envelope,
+    negative_log,
     negative_sqrt,
     norm1,
     norm2,
     norm_inf,
     pinball,
+    power,
     product,
     relu,
     separable,
     squared_norm,
     stack,
     sum_largest,
+    t,
     variable,
     variables,
+    where,
     whole_space,
 )
 from subgrad.affine import Matrix
@@ -78,6 +84,8 @@ inf = np.inf
 rng = np.random.default_rng(7)
 A = rng.integers(-2, 3, (4, 3)).astype(float)
 b = np.array([1.0, 0.0, -1.0, 2.0])
+# Slopes, curvature, a kink and an end, as a user draws them.
+DRAWN = maximum(t**2, 1 - t, 3 * t - 1) + where(t <= 2, 0, inf)
 P = np.array([[2.0, -1, 0], [-1, 2, -1], [0, -1, 2]])
 x = variable(3)
 u, v = variables(2, 2)
@@ -179,6 +187,11 @@ FUNCTIONS = [
     Row("entropy", separable(entropy), 2, [[0, 0.5], [2, 3]]),
     Row("weighted entropy", separable(entropy, [2.0, 0.5]), 2, [[0, 0.5], [2, 3]]),
     Row("negative sqrt", separable(negative_sqrt), 2, [[0.25, 4]]),
+    Row("huber", separable(huber(0.5)), 2),
+    Row("drawn", separable(DRAWN, [1.0, 2.0]), 2, [[2, -1], [1.5, 2]]),
+    Row("logistic", separable(logistic, [1.0, 3.0]), 2),
+    Row("power", separable(power(3.0)), 2),
+    Row("negative log", separable(negative_log), 2, [[0.25, 4]]),
     Row("linear", Linear([1.0, -2, 0], 3.0), 3),
     Row("one row", Affine.of(np.array([1.0, 2, 3]) @ x + 1.0), 3, cls=Affine),
     Row("quadratic", Quadratic(P), 3),

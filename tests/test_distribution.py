@@ -491,6 +491,10 @@ def test_text():
         "−2·x − 1 + (x + 1)²·H(x + 1) − (x − 1)²·H(x − 1)": Distribution(sg.huber()),
         "x¹² − 0.1·x + 3": Distribution(t**12 - 0.1 * t + 3),
         "1 − H(x − 1.5)": H(-2 * t + 3),
+        # The pieces meet up to rounding, which makes no step.
+        "0.1·x + 0.24999999999999997·(x − 0.4)·H(x − 0.4)": Distribution(
+            Piecewise([0.4], [[0, 0.1], [-0.1, 0.35]])
+        ),
         "1 + 4·H(x − 2) on (0.0,1.0) | (2.0,3.0)": Distribution(
             sg.where(two, 1 + 4 * heaviside(t - 1.5), inf)
         ),

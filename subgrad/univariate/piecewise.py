@@ -13,6 +13,7 @@ from ._border import given, line, number, rows
 from ._coefficients import middles
 from ._points import Atom, union
 from ._polynomials import Pieces, checked, common, constant
+from .convex import Univariate
 from .derivatives import Derivatives
 
 if TYPE_CHECKING:
@@ -250,7 +251,7 @@ class Piecewise(Derivatives):
     def __abs__(self) -> Piecewise:
         return Piecewise._of(self._pieces.larger(self._pieces.scaled(-1.0)))
 
-    def _compose_univariate(self, phi: Any) -> Piecewise:
+    def _compose_univariate(self, phi: Any) -> Univariate:
         if not isinstance(phi, Piecewise) and self.is_affine and self.degree:
             from .transformed import transformed
 
