@@ -124,7 +124,7 @@ STEEP = {
     "quartic valley": where(abs(t) > 1, (abs(t) - 1) ** 4, 0),
     "quartic, then straight": where(t <= 1, t**4, 4 * t - 3),
     "cubic, square and line": Piecewise(
-        [0.0, 1.0, 2.0], [[0, -1], [0, 0, 0, 1], [1, 3, 1], [4, 6]], None, [0, 0, 1, 2]
+        [0.0, 1.0, 2.0], [[0, -1], [0, 0, 0, 1], [1, 3, 1], [5, 6]], None, [0, 0, 1, 2]
     ),
     "sextic": t**6 + t**2 - t,
 }

@@ -37,10 +37,9 @@ from subgrad.univariate.catalog import (
 from subgrad.univariate.linear import PiecewiseLinear
 from subgrad.univariate.piecewise import Piecewise
 
-PAIRS = list(product(PIECEWISE.values(), repeat=2))
-# Every row with a few others, where all pairs would take long.
 ROWS = list(PIECEWISE.values())
-SOME = [(f, g) for k, f in enumerate(ROWS) for g in np.roll(ROWS, -k)[:48:7]]
+# Every row with some others; all pairs take longer.
+SOME = [(f, g) for i, f in enumerate(ROWS) for g in (ROWS * 2)[i : i + 48 : 5]]
 
 
 def by_hand(f: Piecewise, x: float) -> float:
@@ -183,24 +182,21 @@ def check(result, expected, x, *what):
 
 
 def test_sums_differences_products_and_quotients():
-    with np.errstate(invalid="ignore"):
-        for f, g in PAIRS:
-            x = probes(f, g)
-            a, b = f(x), g(x)
+    for f, g in SOME:
+        x = probes(f, g)
+        a, b = f(x), g(x)
+        with np.errstate(invalid="ignore"):
             check(f + g, a + b, x, f, g)
-        for f, g in SOME:
-            x = probes(f, g)
-            a, b = f(x), g(x)
             check(f - g, a - b, x, f, g)
             # Infinite values survive constants; times a polynomial they are undefined.
             points = np.isin(x, np.r_[f.breakpoints, g.breakpoints])
-            fixed = pieces_at(f, x) & pieces_at(g, x)
-            defined = (np.isfinite(a) & np.isfinite(b)) | points | fixed
+            fixed = points | (pieces_at(f, x) & pieces_at(g, x))
+            defined = (np.isfinite(a) & np.isfinite(b)) | fixed
             check(f * g, np.where(defined, a * b, nan), x, f, g)
             if not g.degree:
                 usable = np.isfinite(b) & (b != 0)
                 inverse = np.where(usable, 1 / np.where(usable, b, 1), nan)
-                ok = np.isfinite(a) | points | fixed
+                ok = np.isfinite(a) | fixed
                 check(f / g, np.where(ok, a * inverse, nan), x, f, g)
 
 
@@ -239,25 +235,37 @@ def test_numbers_as_operands(f):
 
 
 def test_maxima_and_minima():
-    for f, g in PAIRS:
-        x = probes(f, g)
-        check(maximum(f, g), np.maximum(f(x), g(x)), x, f, g)
     for f, g in SOME:
         x = probes(f, g)
+        check(maximum(f, g), np.maximum(f(x), g(x)), x, f, g)
         check(minimum(f, g), np.minimum(f(x), g(x)), x, f, g)
 
 
+def compose(f, g):
+    x = probes(f, g)
+    y = g(x)
+    inner = np.where(np.isfinite(y), y, 0)
+    expected = np.where(np.isfinite(y), f(inner), y)
+    # Where g is at a breakpoint of f only up to rounding, the sides are not told.
+    gap = abs(inner[:, None] - f.breakpoints)
+    clear = np.all((gap == 0) | (gap > 1e-12), axis=-1)
+    holds(same(f(g)(x), expected, (1 + abs(inner)) ** f.degree) | ~clear, f, g)
+
+
 def test_composition():
-    for f, g in PAIRS:
+    for f, g in SOME:
+        compose(f, g)
+
+
+@pytest.mark.slow
+def test_all_pairs():
+    for f, g in product(ROWS, repeat=2):
         x = probes(f, g)
-        y = g(x)
-        inner = np.where(np.isfinite(y), y, 0)
-        expected = np.where(np.isfinite(y), f(inner), y)
-        near = np.zeros(x.shape, bool)
-        for point in f.breakpoints:
-            near |= (inner != point) & (abs(inner - point) < 1e-12)
-        h = f(g)
-        holds(same(h(x), expected, 1 + abs(inner) ** f.degree) | near, f, g)
+        with np.errstate(invalid="ignore"):
+            check(f + g, f(x) + g(x), x, f, g)
+        check(maximum(f, g), np.maximum(f(x), g(x)), x, f, g)
+        compose(f, g)
+        compare(f, g)
 
 
 def test_composition_takes_the_value_at_a_level():
@@ -330,6 +338,7 @@ def test_random_pairs():
         check(minimum(f, g), np.minimum(a, b), x, f, g)
         check(abs(f), abs(a), x, f)
         compare(f, g)
+        compose(f, g)
 
 
 # -- what is kept, what is dropped ----------------------------------------------------
@@ -373,7 +382,7 @@ def test_equality_hash_pickle_and_repr(f):
         "PiecewiseLinear": PiecewiseLinear,
         "Square": None,
     }
-    copies = [pickle.loads(pickle.dumps(f)), f + 0, -(-f), eval(repr(f), names)]
+    copies = [pickle.loads(pickle.dumps(f)), f + 0, (-f) * -1, eval(repr(f), names)]
     again = Piecewise(f.breakpoints, f.coefficients, f.values, f.anchors)
     for g in (*copies, again):
         assert f == g and g == f and not f != g and hash(f) == hash(g)
@@ -392,8 +401,9 @@ def compare(f, g):
     a, b = f(x), g(x)
     pairs = ((f < g, a < b), (f <= g, a <= b), (f > g, a > b), (f >= g, a >= b))
     with np.errstate(invalid="ignore"):
-        # Crossings that are not among the points are known up to rounding only.
-        close = (a != b) & (abs(a - b) < 1e-12 * (1 + abs(a)))
+        # Crossings are known up to rounding only, unless they solve short quadratics.
+        exact = (a == b) & (max(f.degree, g.degree) <= 2)
+        close = (abs(a - b) < 1e-12 * (1 + abs(a))) & ~exact
     for p, truth in pairs:
         holds((member(p, x) == truth) | close, f, g, p)
     given = np.r_[f.breakpoints, g.breakpoints]
@@ -406,7 +416,7 @@ def compare(f, g):
 
 
 def test_comparisons():
-    for f, g in SOME:
+    for f, g in SOME[::3]:
         compare(f, g)
     for f in PIECEWISE.values():
         compare(f, 0 * t + 0.25)
@@ -429,7 +439,7 @@ def test_comparisons_in_words():
 
 def test_crossings_at_breakpoints_leave_no_slivers():
     rng = np.random.default_rng(3)
-    for _ in range(300):
+    for _ in range(60):
         a, b, slope, rise = rng.normal(size=4)
         kink = slope * (t - a) + rise
         f = where(t < a, b * (t - a) + rise, kink)
@@ -437,7 +447,7 @@ def test_crossings_at_breakpoints_leave_no_slivers():
         assert np.array_equal(maximum(f, g).breakpoints, [a])
         assert (f <= g) == P.open(-P.inf, P.inf)
         assert (f < g) == P.open(-P.inf, a) | P.open(a, P.inf)
-    for a in rng.normal(size=100):
+    for a in rng.normal(size=60):
         touching = (t - a) ** 2
         assert (touching <= 0) == P.singleton((touching <= 0).lower)
         assert maximum(touching, 0).breakpoints.size == 0
@@ -593,24 +603,23 @@ def test_kinks_and_jumps(f):
 
 @every
 def test_clarke_is_the_hull_of_limits_of_derivatives(f):
-    near = 2.0**-14
+    near = 2.0**-16
     for x in near_points(f):
-        s = np.r_[x - near, x + near]
+        s = x + near * np.array([-2, -1, 0, 1, 2])
         with np.errstate(invalid="ignore"):
             slopes = (f(s + H) - f(s - H)) / (2 * H)
-            change = abs(f(np.r_[s, x]) - f(x))
-        lipschitz = np.all(change < 1e-2 * (1 + abs(x) ** 3))
+            lipschitz = np.all(abs(f(s) - f(x)) < 1e-2 * (1 + abs(x) ** 3))
         if lipschitz:
-            got = f.clarke_subdifferential(x)
-            size = 1e-3 * (1 + abs(x) ** 2)
-            assert got.lower == pytest.approx(min(slopes), abs=size), (f, x)
-            assert got.upper == pytest.approx(max(slopes), abs=size), (f, x)
+            # Those at x, by extrapolation.
+            limits = 2 * slopes[[1, 3]] - slopes[[0, 4]]
+            got, tol = f.clarke_subdifferential(x), 1e-4 * (1 + abs(x) ** 3)
+            assert abs(got.lower - min(limits)) < tol, (f, x)
+            assert abs(got.upper - max(limits)) < tol, (f, x)
         else:
             with pytest.raises(ValueError, match=f"not at t = {x}"):
                 f.clarke_subdifferential(x)
-    if f.ends == (-inf, inf) and not f.jumps.size and f.is_absolutely_continuous:
-        whole = f.clarke_subdifferential(near_points(f))
-        assert whole.shape == near_points(f).shape
+    if f.domain == P.open(-P.inf, P.inf) and f.is_absolutely_continuous:
+        assert f.clarke_subdifferential(near_points(f)).shape == near_points(f).shape
 
 
 @every
@@ -826,8 +835,8 @@ def test_many_pieces():
     assert np.allclose(relu(f)(x), relu(f(x)), atol=1e-10)
     assert np.allclose(f(g / 100)(x), f(g(x) / 100), atol=1e-10)
     assert np.array_equal(f.kinks, points)
-    stairs = steps(0, n)
-    assert stairs(n / 2 + 0.5) == n // 2 and (stairs >= n // 2).lower == n // 2
+    stairs = steps(0, n // 10)
+    assert stairs(77.5) == 77 and (stairs >= 77) == P.closedopen(77, n // 10)
 
 
 def test_scales():

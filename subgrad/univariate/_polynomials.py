@@ -97,12 +97,15 @@ class Pieces:
 
     @cached_property
     def _met(self) -> tuple[Mask, Mask]:
-        return self._close("left", self.values), self._close("right", self.values)
+        left, right = (self._close(side, self.values) for side in SIDES)
+        # Where the limits agree, what meets one of them meets both.
+        both = self.joined & (left | right)
+        return left | both, right | both
 
     @cached_property
     def continuous(self) -> Mask:
         """At which points the function is continuous."""
-        return self.joined & (self.meets("left") | self.meets("right"))
+        return self.joined & self.meets("left")
 
     @cached_property
     def joined(self) -> Mask:

@@ -64,6 +64,9 @@ def _between(p: Array, turns: Array) -> Array:
         same = np.sign(_at(p, _number(middle))) == start
         near, far = np.where(same, middle, near), np.where(same, far, middle)
     found = np.where(start * stop < 0, _number(far), np.nan)
+    # At 0 the terms underflow.
+    around = (t[:, :-1] < 0) & (t[:, 1:] > 0) & (p[:, :1] == 0)
+    found = np.where(around, 0.0, found)
     return np.where(touching[:, 1:], t[:, 1:], found)
 
 

@@ -12,7 +12,7 @@ from ._border import number
 from ._coefficients import derivative, evaluate, middles
 from ._pairing import derivatives_at, regular
 from ._parts import Part, Parts, almost_everywhere, collected, restricted
-from ._points import union
+from ._points import atoms, union
 from ._polynomials import ROUNDING, Pieces, checked, constant
 from .bump import TestFunction
 from .piecewise import Piecewise
@@ -113,7 +113,9 @@ class Distribution:
                 some = np.any(part.coefficients != 0, -1) & part.finite
                 spots |= union(part.where(some, (some[:-1] | some[1:])))
             else:
-                spots |= Distribution._of({None: part}, {}).support & factor.support
+                both = Distribution._of({None: part}, {}).support & factor.support
+                # Where two supports only touch, the product is 0.
+                spots |= union(a for a in atoms("both", both) if a[0] < a[1])
         return spots & union(p.where(p.finite, inside))
 
     @property
