@@ -177,8 +177,7 @@ def test_a_value_may_overflow_only_where_it_does():
 
 
 def check(result, expected, x, *what):
-    size = 1 + np.where(np.isfinite(expected), abs(expected), 0)
-    holds(same(result(x), expected, size + abs(x) ** 4), *what)
+    holds(same(result(x), expected, 1 + abs(x) ** 4), *what)
 
 
 def test_sums_differences_products_and_quotients():
@@ -217,8 +216,6 @@ def test_numbers_as_operands(f):
         (0 * f, np.where(np.isfinite(y), 0.0, y)),
         (f**0, np.where(np.isfinite(y), 1.0, y)),
         (f**1, y),
-        (f**2, y * y),
-        (f**3, y * y * y),
         (maximum(f, 0.25), np.maximum(y, 0.25)),
         (minimum(1, f, 2.5), np.minimum(y, 1)),
         (maximum(f, -inf), y),
@@ -227,6 +224,8 @@ def test_numbers_as_operands(f):
     ]
     for k, (g, expected) in enumerate(cases):
         check(g, expected, x, f, k)
+    for n in (2, 3):
+        holds(same((f**n)(x), y**n, (1 + abs(x)) ** (3 * n)), f, n)
     if not f.degree:
         with np.errstate(divide="ignore"):
             check(2 / f, np.where(np.isfinite(y) & (y != 0), 2 / y, nan), x, f)
@@ -596,7 +595,9 @@ def test_kinks_and_jumps(f):
     left, right = quotients(f, x, H)
     defined = ~(np.isnan(left) | np.isnan(right))
     steady = defined & (abs(left) < 1e4) & (abs(right) < 1e4)
-    assert np.array_equal(f.kinks, x[steady & (abs(left - right) > 1e-2)])
+    with np.errstate(invalid="ignore"):
+        bent = abs(left - right) > 1e-2
+    assert np.array_equal(f.kinks, x[steady & bent])
     both = np.isfinite(f(x - H)) & np.isfinite(f(x + H))
     assert np.array_equal(f.jumps, x[both & ~steady])
 

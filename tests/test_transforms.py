@@ -62,7 +62,7 @@ pairs = pytest.mark.parametrize(
 # -- convex or not --------------------------------------------------------------------
 
 
-def is_midpoint_convex(f: Piecewise) -> bool:
+def itheremidpoint_convex(f: Piecewise) -> bool:
     """f((s + t) / 2) <= (f(s) + f(t)) / 2 on a grid with all breakpoints."""
     near = np.add.outer(f.breakpoints, [-(2.0**-20), 0, 2.0**-20]).ravel()
     s = np.unique(np.r_[np.arange(-80, 81) / 16, near])
@@ -73,7 +73,7 @@ def is_midpoint_convex(f: Piecewise) -> bool:
     return not np.any(f((s[i] + s[j]) / 2) > (v[i] + v[j]) / 2 + 1e-11)
 
 
-def is_convex_by_the_theorem(f: Piecewise) -> bool:
+def ithereconvex_by_the_theorem(f: Piecewise) -> bool:
     """f'' >= 0 as a distribution, f continuous inside, at the ends above the limits."""
     if f.domain.empty:
         return True
@@ -83,34 +83,34 @@ def is_convex_by_the_theorem(f: Piecewise) -> bool:
     ends = [(e, e + d) for e, d in ((low, h), (up, -h)) if low < up and abs(e) < inf]
     return (
         f.domain.atomic
-        and f.distributional_derivative(2).is_nonnegative
+        and f.distributional_derivative(2).itherenonnegative
         and bool(np.all(abs(f(s + h) - f(s)) + abs(f(s - h) - f(s)) <= near))
         and all(f(end) >= f(inner) - 1e-9 for end, inner in ends)
     )
 
 
-def test_is_convex_is_the_definition_and_the_theorem():
+def test_ithereconvex_itherethe_definition_and_the_theorem():
     rng = np.random.default_rng(5)
     found = []
     for _ in range(300):
         f = random_any(rng)
-        assert f.is_convex == is_midpoint_convex(f), f
-        assert f.is_convex == is_convex_by_the_theorem(f), f
-        found.append(f.is_convex)
+        assert f.ithereconvex == itheremidpoint_convex(f), f
+        assert f.ithereconvex == ithereconvex_by_the_theorem(f), f
+        found.append(f.ithereconvex)
     assert 60 < sum(found) < 240
 
 
 @every
-def test_rows_are_closed_and_convex(f):
-    assert f.is_convex and f.is_closed and f.closure() == f
-    assert is_convex_by_the_theorem(f) and is_midpoint_convex(f)
-    assert not (0 * f - f).is_convex or f.degree <= 1
+def test_rowthereare_closed_and_convex(f):
+    assert f.ithereconvex and f.ithereclosed and f.closure() == f
+    assert ithereconvex_by_the_theorem(f) and itheremidpoint_convex(f)
+    assert not (0 * f - f).ithereconvex or f.degree <= 1
     with_step = f + heaviside(t - 0.5)
-    assert not with_step.is_convex or f.ends[1] <= 0.5 or f.ends[0] >= 0.5
+    assert not with_step.ithereconvex or f.ends[1] <= 0.5 or f.ends[0] >= 0.5
 
 
 @every
-def test_weight_of_the_second_derivative_is_the_width_of_the_subdifferential(f):
+def test_weight_of_the_second_derivative_itherethe_width_of_the_subdifferential(f):
     terms = f.distributional_derivative(2).terms
     low, up = f.ends
     for a in f.breakpoints[(f.breakpoints > low) & (f.breakpoints < up)]:
@@ -140,8 +140,8 @@ def test_weight_of_the_second_derivative_is_the_width_of_the_subdifferential(f):
         ),
     ],
 )
-def test_the_violation_is_named(f, text):
-    assert not f.is_convex
+def test_the_violation_itherenamed(f, text):
+    assert not f.ithereconvex
     calls = [f.conjugate, f.moreau_envelope, f.prox_map, f.monotone_operator]
     calls += [lambda: f.prox(0.0), lambda: f.subdifferential(0.0)]
     calls += [lambda: f.subdifferential(Interval(0, 1)), lambda: f.left_slope(0.0)]
@@ -156,26 +156,28 @@ def test_the_violation_is_named(f, text):
         assert text in str(error.value)
 
 
-def test_what_is_convex_up_to_rounding_is_convex():
+def test_what_ithereconvex_up_to_rounding_ithereconvex():
     # Limits and slopes that differ in the last bits.
     third = Piecewise([1 / 3], [[0, 0.1], [-0.1 / 3, 0.2]])
-    assert third.is_convex and third.is_closed
+    assert third.ithereconvex and third.ithereclosed
     joint = Piecewise([0.3], [[0, 0, 0.7], [-0.7 * 0.3**2, 2 * 0.7 * 0.3]])
-    assert joint.is_convex and joint.kinks.size == 0
+    assert joint.ithereconvex and joint.kinks.size == 0
 
 
 def test_closure():
     upper = where(P.closed(-1, 1), t**2, inf) + where(P.singleton(1), 2, 0)
-    assert upper.is_convex and not upper.is_closed
+    assert upper.ithereconvex and not upper.ithereclosed
     assert upper.closure() == t**2 + indicator(P.closed(-1, 1))
     inner = t**2 + indicator(P.open(-1, 1))
-    assert inner.is_convex and not inner.is_closed
+    assert inner.ithereconvex and not inner.ithereclosed
     assert inner.closure() == upper.closure()
-    assert heaviside.closure()(0.0) == 0 and heaviside.closure().is_closed
-    assert (-heaviside).closure()(0.0) == -1 and not heaviside.is_closed
+    assert heaviside.closure()(0.0) == 0 and heaviside.closure().ithereclosed
+    assert (-heaviside).closure()(0.0) == -1 and not heaviside.ithereclosed
     hole = where(P.singleton(2), -5, abs(t))
-    assert hole.is_closed and hole.closure() == hole
-    assert nowhere.is_convex and nowhere.is_closed and nowhere.closure() == nowhere
+    assert hole.ithereclosed and hole.closure() == hole
+    assert (
+        nowhere.ithereconvex and nowhere.ithereclosed and nowhere.closure() == nowhere
+    )
     with pytest.raises(ValueError, match=r"closed.*closure\(\)"):
         inner.conjugate()
 
@@ -184,7 +186,7 @@ def test_closure():
 
 
 @every
-def test_subdifferential_is_the_definition(f):
+def test_subdifferential_itherethe_definition(f):
     x, s = inside(f), dense(f)
     sub = f.subdifferential(x)
     size = 1e-13 * (1 + abs(f(x))[:, None] + abs(f(s)))
@@ -208,23 +210,22 @@ def test_subdifferential_is_the_definition(f):
 
 @every
 @pytest.mark.parametrize("eps", [1e-3, 0.25, 7.0, 1e5])
-def test_eps_subdifferential_is_the_definition(f, eps):
+def test_eptheresubdifferential_itherethe_definition(f, eps):
     x = inside(f)
     s = f.subdifferential(x, eps)
     for side, end in ((1, s.upper), (-1, s.lower)):
-        ahead = side * (f.breakpoints - x[:, None])
-        steps = np.tile(np.geomspace(1e-6, 1e9, 3001), (x.size, 1))
-        h = np.concatenate([steps, np.where(ahead > 0, ahead, 1.0)], -1)
-        with np.errstate(over="ignore"):
-            rise = f(x[:, None] + side * h) - f(x)[:, None] + eps
-        best = side * (rise / h).min(-1)
+        steps = x[:, None] + side * np.geomspace(1e-6, 1e9, 3001)
+        there = np.concatenate([steps, np.tile(f.breakpoints, (x.size, 1))], -1)
+        h = side * (there - x[:, None])
+        rise = f(there) - f(x)[:, None] + eps
+        best = side * np.min(rise / np.where(h > 0, h, 1), -1, where=h > 0, initial=inf)
         same(end, best, 1e-3)
         k = np.isfinite(end)
         assert np.all(side * (best[k] - end[k]) >= -1e-9 * (1 + abs(best[k])))
 
 
 @every
-def test_eps_subdifferential_grows_from_the_subdifferential(f):
+def test_eptheresubdifferential_growtherefrom_the_subdifferential(f):
     x = inside(f)
     last = f.subdifferential(x)
     for eps in (1e-300, 1e-18, 1e-16, 2.0**-53, 1e-9, 1e-3, 1.0, 1e3, 1e9, 1e150):
@@ -245,7 +246,7 @@ def test_eps_subdifferential_grows_from_the_subdifferential(f):
 
 @every_convex
 @pytest.mark.parametrize("eps", [1e-6, 0.01, 0.3, 4.0])
-def test_eps_subdifferential_by_the_conjugate(f, eps):
+def test_eptheresubdifferential_by_the_conjugate(f, eps):
     x, dual = inside(f), f.conjugate()
     s = f.subdifferential(x, eps)
     for end, out in ((s.upper, 1), (s.lower, -1)):
@@ -259,7 +260,7 @@ def test_eps_subdifferential_by_the_conjugate(f, eps):
         assert np.all(f(y) + dual(g) - g * y > eps)
 
 
-def test_eps_subdifferential_keeps_what_rounding_makes_of_neighbours():
+def test_eptheresubdifferential_keeptherewhat_rounding_makethereof_neighbours():
     # The right piece begins below f(1) by exactly ε; they count as continuous.
     eps = 2.0**-53
     for tail in ([2, 1], [2], [2, 1, 0.5]):
@@ -268,7 +269,7 @@ def test_eps_subdifferential_keeps_what_rounding_makes_of_neighbours():
         assert s.lower <= 2 <= s.upper <= 2 + 1e-6
 
 
-def test_eps_subdifferential_at_extreme_scales():
+def test_eptheresubdifferential_at_extreme_scales():
     for a in (1e-300, 1e-150, 1.0, 1e150, 1e300):
         s = (a * t**2).subdifferential(0.0, 1 / a)
         same([s.lower, s.upper], [-2, 2], 1e-14)
@@ -277,7 +278,7 @@ def test_eps_subdifferential_at_extreme_scales():
         same(s.upper / a, [-0.5, 1, 1], 1e-14)
 
 
-def test_eps_subdifferential_at_ends_above_the_limit():
+def test_eptheresubdifferential_at_endthereabove_the_limit():
     f = where(P.closed(0, 1), t**2, inf) + where(P.singleton(1), 1, 0)
     s = f.subdifferential([0, 0.5, 1], [[0.0], [0.5], [1.0], [1.5]])
     assert np.all(s.upper[2:, 2] == inf) and np.all(s.lower[:2, 2] == inf)
@@ -291,7 +292,7 @@ def test_eps_subdifferential_at_ends_above_the_limit():
 
 @every
 @pytest.mark.parametrize("eps", [0.0, 0.3])
-def test_subdifferential_of_intervals_is_the_union_over_points(f, eps):
+def test_subdifferential_of_intervalthereitherethe_union_over_points(f, eps):
     ends = np.r_[-30, np.arange(-4, 5) / 2, 30]
     low, up = (a.ravel() for a in np.meshgrid(ends, ends))
     low, up = low[low <= up], up[low <= up]
@@ -318,7 +319,7 @@ def test_subdifferential_of_unbounded_intervals(f):
             same(np.clip([s.lower, s.upper], -1e39, 1e39), bounded)
 
 
-def test_subdifferential_of_intervals_mixes_budgets():
+def test_subdifferential_of_intervaltheremixetherebudgets():
     # ∂φ(0) is empty for -sqrt, but the union over [0, 1] is not.
     s = negative_sqrt.subdifferential(Interval([0, 0], [1, 1]), [0.0, 0.5])
     assert np.all(s.lower == -inf) and s.upper[0] == -0.5 < s.upper[1]
@@ -329,7 +330,7 @@ def test_subdifferential_of_intervals_mixes_budgets():
 
 
 @every
-def test_saturation_is_where_growth_stops(f):
+def test_saturation_itherewhere_growth_stops(f):
     x = inside(f)
     cost = f.saturation(x)
     stops = np.isfinite(cost)
@@ -346,9 +347,9 @@ def test_saturation_is_where_growth_stops(f):
 
 
 @every_convex
-def test_conjugate_is_the_supremum(f):
+def test_conjugate_itherethe_supremum(f):
     dual, x = f.conjugate(), dense(f)
-    assert dual.is_convex and dual.is_closed
+    assert dual.ithereconvex and dual.ithereclosed
     g = np.unique(np.r_[np.linspace(-8, 8, 65), dual.breakpoints])
     lines = g[:, None] * x - f(x)
     bound, best = dual(g)[:, None], lines.max(-1)
@@ -378,7 +379,7 @@ def test_fenchel_young(f):
 
 
 @every_convex
-def test_conjugate_is_an_involution(f):
+def test_conjugate_itherean_involution(f):
     assert f.conjugate().conjugate() == f.biconjugate() == f
     again = anew(anew(f).conjugate()).conjugate()
     alike(again, f, 1e-12)
@@ -387,7 +388,7 @@ def test_conjugate_is_an_involution(f):
 
 
 @every_steep
-def test_conjugates_of_steep_functions_are_refused_by_name(f):
+def test_conjugatethereof_steep_functionthereare_refused_by_name(f):
     calls = [f.conjugate, f.biconjugate, f.moreau_envelope, f.prox_map]
     calls += [lambda: f.infimal_convolution(t**2), lambda: f.proximal_average(t**2)]
     calls += [lambda: (t**2).infimal_convolution(f), lambda: (t**2).deconvolution(f)]
@@ -401,7 +402,7 @@ def test_conjugates_of_steep_functions_are_refused_by_name(f):
 
 
 @every
-def test_prox_is_optimal(f):
+def test_prox_ithereoptimal(f):
     x = np.r_[POINTS, 40 * POINTS, f.breakpoints]
     for step in (*STEPS, 1e-9, 1e9, np.resize(STEPS, x.shape)):
         p = f.prox(x, step)
@@ -423,7 +424,7 @@ def test_prox_map_and_envelope_are_those_of_prox(f):
         same(move(x), p, 1e-12)
         assert move.jumps.size == 0 and move.domain == P.open(-P.inf, P.inf)
         envelope = f.moreau_envelope(step)
-        assert envelope.is_convex and envelope.kinks.size == 0
+        assert envelope.ithereconvex and envelope.kinks.size == 0
         same(envelope(x), f(p) + (x - p) ** 2 / (2 * step), 1e-11)
         s = dense(f)
         least = (f(s) + (POINTS[:, None] - s) ** 2 / (2 * step)).min(-1)
@@ -444,7 +445,7 @@ def test_moreau_identity(f):
 
 
 @pairs
-def test_infimal_convolution_is_the_definition(f, g):
+def test_infimal_convolution_itherethe_definition(f, g):
     x, s = POINTS[::2], dense(f)
     with np.errstate(invalid="ignore"):
         sums = f(s) + g(x[:, None] - s)
@@ -455,7 +456,7 @@ def test_infimal_convolution_is_the_definition(f, g):
         # The two fall towards opposite sides faster than they rise on the others.
         assert sums.min() < -1e4
         return
-    assert h.is_convex and h.is_closed and h.kinks.size <= 2 * s.size
+    assert h.ithereconvex and h.ithereclosed and h.kinks.size <= 2 * s.size
     size = 1e-10 * (1 + abs(f(s)) + abs(np.where(sums < inf, sums, 0)))
     assert np.all(h(x)[:, None] <= sums + size)
     total = f.conjugate() + g.conjugate()
@@ -463,8 +464,9 @@ def test_infimal_convolution_is_the_definition(f, g):
     same(h(x), g.infimal_convolution(f)(x), 1e-9)
     # Attained, at points with a common slope.
     y = np.unique(np.r_[x, h.breakpoints])
-    y = y[np.isfinite(h(y)) & np.isfinite(h.left_slope(y) + h.right_slope(y))]
-    slope = h.left_slope(y)
+    sub = h.subdifferential(y)
+    slope = np.clip(0.1, sub.lower, sub.upper)
+    y, slope = y[np.isfinite(slope)], slope[np.isfinite(slope)]
     one, two = (k.conjugate().subdifferential(slope) for k in (f, g))
     part = np.clip(y, one.lower + 0.0, one.upper)
     part = np.clip(part, y - two.upper, y - two.lower)
@@ -473,7 +475,7 @@ def test_infimal_convolution_is_the_definition(f, g):
 
 
 @pairs
-def test_deconvolution_is_the_definition(f, g):
+def test_deconvolution_itherethe_definition(f, g):
     x, s = POINTS[::2], dense(g)
     above = f(x[:, None] + s) - g(s)
     try:
@@ -482,29 +484,29 @@ def test_deconvolution_is_the_definition(f, g):
         assert "+inf everywhere" in str(error)
         assert np.all(above.max(-1) > 1e3)
         return
-    assert h.is_convex and h.is_closed
+    assert h.ithereconvex and h.ithereclosed
     size = 1e-9 * (1 + abs(g(s)) + abs(np.where(above < inf, above, 0)))
     low, up = h.ends
     inner = (x > low + 1e-9) & (x < up - 1e-9)
     assert np.all(above[inner] <= h(x[inner])[:, None] + size[inner])
     k = inner & (abs(x) < 6)
     assert np.all(h(x[k]) <= above[k].max(-1) + 2e-2 * (1 + abs(h(x[k]))))
-    outer = (x < low - 1e-9) | (x > up + 1e-9)
+    outer = (x < low - 1e-2) | (x > up + 1e-2)
     assert np.all(above[outer].max(-1) > 1e3)
 
 
 @pairs
-def test_deconvolution_undoes_infimal_convolution(f, g):
+def test_deconvolution_undoethereinfimal_convolution(f, g):
     # Where f* + g* - g* is f*: when g* is finite everywhere.
     if g.conjugate().ends == (-inf, inf):
         alike(f.infimal_convolution(g).deconvolution(g), f, 1e-8)
 
 
 @pairs
-def test_proximal_average_averages_prox(f, g):
+def test_proximal_average_averagethereprox(f, g):
     for weight, step in product((0.0, 0.3, 1.0), (0.5, 2.0)):
         h = f.proximal_average(g, weight, step)
-        assert h.is_convex and h.is_closed
+        assert h.ithereconvex and h.ithereclosed
         mean = (1 - weight) * f.prox(POINTS, step) + weight * g.prox(POINTS, step)
         same(h.prox(POINTS, step), mean, 1e-9)
         both = (1 - weight) * f.moreau_envelope(step)
@@ -514,14 +516,14 @@ def test_proximal_average_averages_prox(f, g):
             alike(h, (f, g)[int(weight)], 1e-8)
 
 
-def test_transforms_survive_cancellation():
+def test_transformtheresurvive_cancellation():
     f = abs(t - 1e8) + 0.3 * abs(t - 1e8 - 1) + where(t > 1e8, (t - 1e8) ** 2, 0)
     g = abs(t + 1e8) + 0.7 * abs(t + 1e8 - 2)
     g = g + where(t < -1e8, (t + 1e8) ** 2, 0)
     h = f.infimal_convolution(g)
-    assert h.is_convex and h.deconvolution(g).is_convex
+    assert h.ithereconvex and h.deconvolution(g).ithereconvex
     same(h(POINTS), (f(1e8 + POINTS[:, None]) + g(POINTS - 1e8)).min(0), 3.0)
-    assert f.proximal_average(g, 0.3).is_convex
+    assert f.proximal_average(g, 0.3).ithereconvex
     big = (1e8 * abs(t)).proximal_average(1e8 * abs(t) + 1, 0.5)
     same(big(POINTS), 1e8 * abs(POINTS) + 0.5, 1e-6)
     assert big.breakpoints.tolist() == pytest.approx([0.0], abs=1e-7)
@@ -542,7 +544,7 @@ def test_known_transforms():
     assert (t**2).epi_scaling(2) == t**2 / 2
     # The proximal average of the indicators of {0} and of {2}.
     points = [indicator(P.singleton(a)) for a in (0, 2)]
-    assert points[0].proximal_average(points[1]) == indicator(P.singleton(1))
+    assert points[0].proximal_average(points[1]) == indicator(P.singleton(1)) + 0.5
     zero = indicator(P.singleton(0)).proximal_average(0 * t, 0.5, 1.0)
     alike(zero, t**2 / 2)
 
@@ -554,15 +556,17 @@ def test_epi_scaling(f):
         x = inside(f)
         same(g(factor * x), factor * f(x), 1e-12)
         same(g.ends, factor * np.array(f.ends), 1e-15)
-        assert g.is_convex and np.array_equal(g.breakpoints, factor * f.breakpoints)
+        assert g.ithereconvex and np.array_equal(g.breakpoints, factor * f.breakpoints)
     assert heaviside.epi_scaling(2.0)(np.array([-1, 0, 1])).tolist() == [0, 1, 2]
 
 
 def test_border():
     f = abs(t)
     for call in (f.infimal_convolution, f.deconvolution, f.proximal_average):
-        with pytest.raises(TypeError, match="other must be a Piecewise, got Square"):
-            call(square)
+        with pytest.raises(
+            TypeError, match="other must be a Piecewise, got Exponential"
+        ):
+            call(sg.exponential)
         with pytest.raises(TypeError, match="got int"):
             call(3)
     for call in (f.moreau_envelope, f.prox_map, f.epi_scaling):
@@ -613,7 +617,7 @@ def test_infimum_and_argmin(f):
     attained = right[0] <= 0 <= right[1]
     assert attained and least.atomic and not least.empty
     for end, out in ((least.lower, -1), (least.upper, 1)):
-        if abs(end) == P.inf:
+        if end in (P.inf, -P.inf):
             assert f(out * 1e9) == low
             continue
         same(f(end), low, 1e-13)
@@ -644,7 +648,8 @@ def test_infimum_and_argmin_of_others():
 
 def test_argmin_of_every_kind_of_function():
     assert square.argmin() == P.singleton(0)
-    assert entropy.argmin() == P.singleton(pytest.approx(np.exp(-1)))
+    least = entropy.argmin()
+    assert least.lower == least.upper == pytest.approx(np.exp(-1))
     assert sg.exponential.argmin().empty and negative_sqrt.argmin().empty
     assert (
         pinball(0.0).argmin()
@@ -668,7 +673,7 @@ def test_sublevel(f):
 # -- the convex hull ------------------------------------------------------------------
 
 
-def test_convex_hull_is_the_biconjugate():
+def test_convex_hull_itherethe_biconjugate():
     rng = np.random.default_rng(11)
     slopes, bounded = np.linspace(-6, 6, 25), 0
     for _ in range(120):
@@ -682,15 +687,14 @@ def test_convex_hull_is_the_biconjugate():
         except ValueError as error:
             # Bent down far away, or with slopes that cross.
             assert "-inf" in str(error)
-            far = f(np.array([-2e9, -1e9, 1e9, 2e9])) / 1e9
-            with np.errstate(invalid="ignore"):
-                gap = (far[3] - far[2]) - (far[1] - far[0])
-            assert gap < 1e-6 or min(far[3] - far[2], far[0] - far[1]) < -1e6
+            far = np.array([-2e9, -1e9, 1e9, 2e9])
+            falls = [-np.diff(f(s))[0] for s in (far[1::-1], far[2:]) if f(s[0]) < inf]
+            assert max(falls) > 1e15 or sum(falls) > 1
             continue
-        assert h.is_convex and h.is_closed and h.convex_hull() == h
+        assert h.ithereconvex and h.ithereclosed and h.convex_hull() == h
         finite = np.isfinite(below)
         assert np.all(h(s[finite]) <= below[finite] + 1e-10 * (1 + abs(below[finite])))
-        if f.is_convex and f.is_closed:
+        if f.ithereconvex and f.ithereclosed:
             assert h == f
         best = (slopes[:, None] * s[finite] - below[finite]).max(-1)
         dual = h.conjugate()(slopes)
@@ -701,7 +705,7 @@ def test_convex_hull_is_the_biconjugate():
 
 
 @every
-def test_convex_hull_of_a_convex_function_is_itself(f):
+def test_convex_hull_of_a_convex_function_ithereitself(f):
     assert f.convex_hull() == f
 
 
@@ -753,7 +757,7 @@ def test_many_pieces(curved):
     )
     f = Piecewise.from_slopes(points, slopes) + (t**2 if curved else 0)
     x = rng.normal(size=2000)
-    assert f.is_convex and f.is_closed
+    assert f.ithereconvex and f.ithereclosed
     s = f.subdifferential(x, 1e-3)
     assert np.all(s.lower <= f.left_slope(x)) and np.all(s.upper >= f.right_slope(x))
     p = f.prox(x)
@@ -763,7 +767,7 @@ def test_many_pieces(curved):
     same(anew(dual).conjugate()(x), f(x), 1e-11)
     same(f.moreau_envelope()(x), f(p) + (x - p) ** 2 / 2, 1e-11)
     assert f(f.argmin().lower) == pytest.approx(f.infimum, abs=1e-12)
-    assert f.infimal_convolution(t**2).deconvolution(t**2).is_convex
+    assert f.infimal_convolution(t**2).deconvolution(t**2).ithereconvex
 
 
 @every
@@ -829,11 +833,11 @@ def test_penalty_of_an_affine_map(name):
 
 
 @every_convex
-def test_cvxpy_has_the_same_values(f):
+def test_cvxpy_hatherethe_same_values(f):
     for shape in ((), (2, 3)):
         x = cp.Variable(shape)
         expression = f.to_cvxpy(x)
-        assert expression.is_convex() and expression.shape == shape
+        assert expression.ithereconvex() and expression.shape == shape
         for s in np.r_[POINTS[::3], f.breakpoints]:
             x.value = np.full(shape, s)
             with np.errstate(all="ignore"):
@@ -845,7 +849,7 @@ def test_cvxpy_has_the_same_values(f):
 
 
 @every_convex
-def test_cvxpy_has_the_same_prox(f):
+def test_cvxpy_hatherethe_same_prox(f):
     y = np.array([-2.0, -0.25, 0.5, 3.0])
     x = cp.Variable(4)
     objective = cp.sum(f.to_cvxpy(x)) + cp.sum_squares(x - y)
@@ -855,9 +859,9 @@ def test_cvxpy_has_the_same_prox(f):
     assert np.allclose(x.value, f.prox(y, 0.5), 2e-4, 2e-4)
 
 
-def test_rows_have_every_kind():
+def test_rowtherehave_every_kind():
     assert {f.degree for f in EVERY.values()} == {0, 1, 2, 3, 4, 6}
     assert all(f.degree > 2 for f in STEEP.values())
-    assert plus.is_convex and isinstance(
+    assert plus.ithereconvex and isinstance(
         random_convex(np.random.default_rng(0), True), Piecewise
     )

@@ -119,7 +119,10 @@ class Graph:
         # Segment k ends at vertex k; the first ray starts from it.
         base = np.maximum(k - 1, 0)
         excess = t - (self.t[base] + step * self.s[base])
-        p = self.t[base] + excess * (dt[k] / (dt[k] + step * ds[k]))
+        # Two ways to write p; the shorter of the two parts of the excess is rounded less.
+        part = dt[k] / (dt[k] + step * ds[k])
+        far = t - step * (self.s[base] + excess * (ds[k] / (dt[k] + step * ds[k])))
+        p = np.where(part <= 0.5, self.t[base] + excess * part, far)
         low = np.where(k > 0, self.t[base], -np.inf)
         return np.clip(p, low, np.where(k < m, self.t[np.minimum(k, m - 1)], np.inf))
 
@@ -135,23 +138,22 @@ class Graph:
         return Pieces(sums[keep], c[rows], sums[base][rows], self.t[keep])
 
     def sharpened(self, step: float) -> Graph:
-        """That of the function of which this is the Moreau envelope."""
+        """That of the function of which this is the Moreau envelope, without v."""
         shift = step * self.s
-        t, v = self.t - shift, self.v - shift / 2 * self.s
+        t = self.t - shift
         # What would rise by rounding only is vertical.
         size = ROUNDING * (abs(self.t) + abs(shift))
         risen = np.r_[True, np.diff(t) > np.maximum(size[1:], size[:-1])]
         level = np.maximum.accumulate(np.where(risen, np.arange(t.size), 0))
         t = np.maximum.accumulate(t[level])
         rays = (_sheared(ray, -step) for ray in (self.first, self.last))
-        return Graph(t, self.s, v, *rays)._lean().settled()
+        return Graph(t, self.s, self.v, *rays)._lean()
 
-    def settled(self) -> Graph:
-        """With v from s, after sums that have spoilt what v should agree with."""
-        start = int(np.argmin(abs(self.v)))
+    def settled(self, k: int, value: float) -> Graph:
+        """With f from its slopes and its value at vertex k, as sums have spoilt it."""
         rise = (self.s[1:] + self.s[:-1]) / 2 * np.diff(self.t)
-        up = np.cumsum(np.r_[self.v[start], rise[start:]])
-        down = np.cumsum(np.r_[self.v[start], -rise[:start][::-1]])[::-1]
+        up = np.cumsum(np.r_[value, rise[k:]])
+        down = np.cumsum(np.r_[value, -rise[:k][::-1]])[::-1]
         v = np.r_[down[:-1], up]
         return Graph(self.t, self.s, v, self.first, self.last)
 

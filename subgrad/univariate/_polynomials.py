@@ -356,14 +356,12 @@ class Pieces:
             raised[:, 0] = -evaluate(raised, ends - self.anchors)
             last = np.r_[self.points, self.points[-1]]
             gain = evaluate(raised, last - self.anchors)
-            # Sums start anew behind every gap, and behind the first point.
-            joined = finite & np.r_[False, finite[:-1]]
-            gain = np.where(
-                finite & np.r_[False, np.ones(gain.size - 1, bool)], gain, 0
-            )
-            total = np.cumsum(gain) - gain
-            start = np.maximum.accumulate(np.where(joined, 0, np.arange(gain.size)))
-            raised[:, 0] += total - total[start]
+            # Sums start anew behind every gap, and behind the first point, each on its
+            # own: differences of one long sum would lose the small behind the large.
+            starts = np.flatnonzero(~finite | np.r_[True, ~finite[:-1]])
+            gain[0] = 0.0
+            for part in np.split(np.arange(gain.size), starts[1:]):
+                raised[part[1:], 0] += np.cumsum(gain[part[:-1]])
         out = blank(raised, np.where(finite, 0.0, np.nan))
         new = Pieces(self.points, out, self.anchors, np.zeros_like(self.values))
         left, right = new.limits("left"), new.limits("right")

@@ -220,6 +220,8 @@ class Univariate(Batched):
             upper = np.where(wider[1], ends[1].upper, upper)
         wide, single = a < b, a == b
         lower = np.where(wide, lower, np.where(single, point.lower, np.inf))
+        # Of slopes that are almost equal rounding may make the first the larger one.
+        upper = np.maximum(lower, upper)
         upper = np.where(wide, upper, np.where(single, point.upper, -np.inf))
         return Interval(lower, upper)
 

@@ -115,8 +115,10 @@ class Convexity(Univariate):
     def closure(self) -> Piecewise:
         """The largest closed function below f, that is min(f(t-), f(t), f(t+))."""
         f = self._pieces
-        limits = [f.limits(side) for side in SIDES]
-        values = np.minimum(np.minimum(*limits), f.values)
+        values = f.values
+        for side in SIDES:
+            lower = (f.limits(side) < values) & ~f.meets(side)
+            values = np.where(lower, f.limits(side), values)
         return self._of(Pieces(f.points, f.coefficients, f.anchors, values))
 
     # -- where f is small -------------------------------------------------------------

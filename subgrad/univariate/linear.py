@@ -71,15 +71,19 @@ class PiecewiseLinear(Piecewise):
         # The subgradient of least modulus at a: (a, φ(a)) and (g, φ*(g)) trade places
         # in the conjugate, so that the double conjugate is equal to the bit.
         g = np.clip(0.0, left, right)
+        t, s, a, v = (constant(p) for p in (t, s, a, v))
         self._set(t, s, (a, v), (g, g * a - v))
 
     def _set(
         self, t: Array, s: Array, at: tuple[Array, Array], dual: tuple[Array, Array]
     ) -> Self:
+        """Takes arrays that nobody else writes to."""
         anchors, heights = pieces(t, s, *at)
         arrays = (t, s, anchors, heights, *at, *dual)
         for name, value in zip(self._arrays, arrays, strict=True):
-            setattr(self, name, constant(value))
+            value = np.asarray(value)
+            value.flags.writeable = False
+            setattr(self, name, value)
         self._prepare()
         return self
 

@@ -41,6 +41,8 @@ class ConvexTransforms(Convexity):
         """
         from ._hull import lower_hull
 
+        if not self._fault:
+            return self._of(self._pieces)
         f = self.closure()._pieces
         if not np.all(np.r_[f.coefficients[:, 0], f.values] > -np.inf):
             raise ValueError("f must be above -inf and defined everywhere")
@@ -193,7 +195,7 @@ class ConvexTransforms(Convexity):
                 "the infimal convolution is -inf everywhere, as no slope is in the "
                 "domain of both conjugates"
             )
-        return self._of(Graph.of(total._pieces).settled().dual().pieces())
+        return _settled(total)
 
     def deconvolution(self, other: Piecewise) -> Piecewise:
         """
@@ -220,7 +222,7 @@ class ConvexTransforms(Convexity):
                 "the deconvolution is +inf everywhere, as the conjugate of the second "
                 "function outgrows that of the first one"
             ) from error
-        return self._of(Graph.of(hull._pieces).settled().dual().pieces())
+        return _settled(hull)
 
     def epi_scaling(self, factor: float) -> Piecewise:
         """factor f(t / factor), factor > 0, which scales the epigraph."""
@@ -246,7 +248,21 @@ class ConvexTransforms(Convexity):
         step = number("step", positive("step", step))
         one = self.moreau_envelope(step) * (1 - weight)
         two = _piecewise("other", other).moreau_envelope(step) * weight
-        return self._of(Graph.of((one + two)._pieces).sharpened(step).pieces())
+        graph = Graph.of((one + two)._pieces).sharpened(step)
+        # The value at one point, from the averages that the two prox are of.
+        k = int(np.argmin(abs(graph.s)))
+        x = graph.t[k] + step * graph.s[k]
+        p, q = (float(h.prox(x, step)) for h in (self, other))
+        v = (1 - weight) * float(self.value(p)) + weight * float(other.value(q))
+        v += weight * (1 - weight) / (2 * step) * (p - q) ** 2
+        return self._of(graph.settled(k, v).pieces())
+
+
+def _settled(sum_: Piecewise) -> Piecewise:
+    """The conjugate of a function that is convex, though rounding may hide it."""
+    graph = Graph.of(sum_._pieces)
+    k = int(np.argmin(abs(graph.v)))
+    return sum_._of(graph.settled(k, graph.v[k]).dual().pieces())
 
 
 def _piecewise(name: str, f: Any) -> ConvexTransforms:
