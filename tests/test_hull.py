@@ -87,7 +87,8 @@ def certify(f, hull):
         same = np.all(padded == new[k], axis=-1) & (anchors == places[k])
         inside = np.flatnonzero(same & (lower <= start) & (end <= upper))
         if inside.size:
-            x = np.linspace(start, end, 33) if np.isfinite(end - start) else points
+            x = np.linspace(max(start, places[k] - 9), min(end, places[k] + 9), 33)
+            x = np.clip(x, start, end)
             bend = slopes(slopes(new[k]))
             size = polynomial(abs(bend), abs(x - places[k]))
             assert np.all(polynomial(bend, x - places[k]) >= -ROUNDING * size)
@@ -95,7 +96,8 @@ def certify(f, hull):
         assert not np.any(new[k, 2:])
         for x, ray in ((start, 0), (end, -1)):
             if np.isinf(x):
-                assert not np.any(c[ray, 2:]) and padded[ray, 1] == new[k, 1]
+                gap = abs(padded[ray, 1] - new[k, 1])
+                assert not np.any(c[ray, 2:]) and gap <= ROUNDING * abs(new[k, 1])
                 continue
             on = np.flatnonzero((lower <= x) & (x <= upper))
             value = min(polynomial(c[j], x - anchors[j]) for j in on)
@@ -110,10 +112,13 @@ def assert_same(one, other):
         np.testing.assert_array_equal(a, b, strict=True)
 
 
-def again(f, hull):
+def as_arcs(f, hull):
     points, c, anchors = hull
-    ends = np.r_[f[0][0], points], np.r_[points, f[1][-1]]
-    return lower_hull(*ends, c, anchors)
+    return np.r_[f[0][0], points], np.r_[points, f[1][-1]], c, anchors
+
+
+def again(f, hull):
+    return lower_hull(*as_arcs(f, hull))
 
 
 WELL = [1, 0, -2, 0, 1]
@@ -204,6 +209,31 @@ KNOWN = {
     "ray above another": ([(-INF, 0, [0]), (0, INF, [1])], [0], [[0], [0]]),
     "ray below another": ([(-INF, 0, [1]), (0, INF, [0])], [0], [[0], [0]]),
     "ray, then down": ([(-INF, 0, [0]), (0, 1, [0, -1])], [], [[-1]]),
+    "ray above a steeper one": (
+        [(-INF, 0, [0]), (0, INF, [-3, 1])],
+        [0],
+        [[-3], [-3, 1]],
+    ),
+    "steeper ray below another": (
+        [(-INF, 0, [-3, -1]), (0, INF, [0])],
+        [0],
+        [[-3, -1], [-3]],
+    ),
+    "line continued to the end of another": (
+        [(0, 1, [0, 1]), (2, 3, [3])],
+        [1],
+        [[0, 1], [0, 1]],
+    ),
+    "end of a line continued": (
+        [(0, 1, [0]), (2, 3, [-2, 1])],
+        [1, 2],
+        [[0], [0], [-2, 1]],
+    ),
+    "slopes of rays equal up to rounding": (
+        [(-INF, 0, [0, 0.1 + 0.2]), (1, 1, [-1]), (2, INF, [0, 0.3])],
+        [],
+        [[-1.3, 0.3]],
+    ),
     "rays on one line": (
         [(-INF, 0, [1, 2]), (0, 1, [1, 5]), (1, INF, [1, 2])],
         [0, 1],
@@ -279,6 +309,8 @@ CONVEX = {
     "huber": [(-INF, -1, [-0.5, -1]), (-1, 1, [0, 0, 0.5]), (1, INF, [-0.5, 1])],
     "line in pieces": [(k, k + 1, [0.1 * k, 0.1], k) for k in range(9)],
     "half a cubic": [(0, INF, [0, 0, 0, 1])],
+    "quartic, expanded": [(-2, 3, [1 / 81, -4 / 27, 6 / 9, -4 / 3, 1])],
+    "sextic, expanded": [(-2, 3, np.poly([1 / 3] * 6)[::-1])],
     "slopes equal up to rounding": [(-INF, 0, [0, 0.1 + 0.2]), (0, INF, [0, 0.3])],
 }
 
@@ -287,6 +319,29 @@ CONVEX = {
 def test_convex_comes_back(name):
     lower, upper, c, anchors = f = arcs(*CONVEX[name])
     assert_same(lower_hull(*f), (upper[:-1], c, anchors))
+
+
+def test_points_below_by_rounding():
+    rows = [(0, 1, [2, -1]), (1, 1, [1 - 1e-15]), (1, 2, [0, 1]), (2, 2, [2 - 1e-15])]
+    assert_same(lower_hull(*arcs(*rows)), lower_hull(*arcs(rows[0], rows[2])))
+    assert_same(lower_hull(*arcs(*rows[1:])), lower_hull(*arcs(rows[2])))
+
+
+def test_bumps_on_bridges_change_nothing():
+    for seed in range(60):
+        f = random_arcs(seed, 2, unbounded=False)
+        points, c, anchors = lower_hull(*f)
+        ends = np.r_[f[0][0], points, f[1][-1]]
+        bridge = ~np.any(c[:, 2:], axis=-1) & (np.diff(ends) > 0)
+        bumped = np.pad(c, [(0, 0), (0, 3 - c.shape[-1])])
+        bumped[bridge, 1] += np.diff(ends)[bridge]
+        bumped[bridge, 2] = -1
+        starts = np.where(bridge, ends[:-1], anchors)
+        bumped[bridge, 0] += (c[:, 1] * (starts - anchors))[bridge]
+        new = ends[:-1], ends[1:], bumped, starts
+        # Those between segments of one line may go.
+        assert set(lower_hull(*new)[0]) <= set(points)
+        certify(new, lower_hull(*new))
 
 
 def test_parts_keep_their_bits():
@@ -451,3 +506,31 @@ def test_far_terms_cancel():
     points, c, _ = lower_hull(*f)
     np.testing.assert_allclose(points, [1 / 6, 19 / 6], rtol=1e-15)
     np.testing.assert_allclose(c[1, :2], [1 / 36, 1 / 3], rtol=4e-15)
+
+
+def test_bridges_meet_at_a_noisy_point():
+    """The terms of the parabola are 1e17 times as large as what is added there."""
+    r = np.random.default_rng(0)
+    for q in 1 + r.random(100):
+        k = 10.0 ** r.integers(4, 10)
+        left, right = 1e-16 * k * r.random(2)
+        well = (0.2, 2, [k * q * q, -2 * k * q, k])
+        f = arcs((-1, -1, [left]), well, (3, 3, [right]))
+        hull = lower_hull(*f)
+        certify(f, hull)
+        assert_same(again(f, hull), hull)
+
+
+def test_noisy_wells():
+    """Minima that are 0 between terms that are not."""
+    r = np.random.default_rng(1)
+    for _ in range(60):
+        rows, middle = [], r.standard_normal()
+        for low, high, centre in ((-INF, middle, -4), (middle, INF, 4)):
+            roots = middle + centre + 3 * r.standard_normal(2)
+            well = np.polynomial.Polynomial.fromroots(roots) ** 2
+            rows.append((low, high, well.coef))
+        f = arcs(*rows)
+        hull = lower_hull(*f)
+        certify(f, hull)
+        assert_same(again(f, hull), hull)

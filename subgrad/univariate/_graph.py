@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -83,8 +84,7 @@ class Graph:
         k = int(np.searchsorted(s, 0.0))
         if k < s.size and s[k] == 0:
             return self, k
-        dt = np.r_[self.first[0], np.diff(t), self.last[0]][k]
-        ds = np.r_[self.first[1], np.diff(s), self.last[1]][k]
+        dt, ds = (float(d[k]) for d in self._segments)
         base = max(k - 1, 0)
         if k in (0, s.size) and not (dt and ds):
             return self, base
@@ -94,11 +94,19 @@ class Graph:
         v = np.insert(v, k, v[base] + s[base] * d / 2)
         return Graph(t, np.insert(s, k, 0.0), v, self.first, self.last), k
 
+    @cached_property
+    def _segments(self) -> tuple[Array, Array]:
+        """(m + 1,) and (m + 1,), the rays included: segment k leads to vertex k."""
+        dt = np.r_[self.first[0], np.diff(self.t), self.last[0]]
+        return dt, np.r_[self.first[1], np.diff(self.s), self.last[1]]
+
+    @np.errstate(over="raise")
     def dual(self) -> Graph:
         """That of the conjugate: f*(s) = s t - f(t) on the graph."""
         v = self.s * self.t - self.v
         return Graph(self.s, self.t, v, self.first[::-1], self.last[::-1])
 
+    @np.errstate(over="raise")
     def envelope(self, step: float) -> Graph:
         """That of the Moreau envelope: (t + τ s, s), with f(t) + τ s² / 2."""
         shift = step * self.s
@@ -114,23 +122,20 @@ class Graph:
             k = np.searchsorted(sums, t, "left")
         else:
             k = search(lambda k: self.t[k] + step * self.s[k] < t, m, shape)
-        dt = np.r_[self.first[0], np.diff(self.t), self.last[0]]
-        ds = np.r_[self.first[1], np.diff(self.s), self.last[1]]
-        # Segment k ends at vertex k; the first ray starts from it.
+        dt, ds = (d[k] for d in self._segments)
+        # Where segment k starts; the first ray goes out from where it ends.
         base = np.maximum(k - 1, 0)
         excess = t - (self.t[base] + step * self.s[base])
-        # Two ways to write p; the shorter of the two parts of the excess is rounded less.
-        part = dt[k] / (dt[k] + step * ds[k])
-        far = t - step * (self.s[base] + excess * (ds[k] / (dt[k] + step * ds[k])))
+        # p in two ways, of which one takes the smaller part of the excess.
+        part, rest = dt / (dt + step * ds), ds / (dt + step * ds)
+        far = t - step * (self.s[base] + excess * rest)
         p = np.where(part <= 0.5, self.t[base] + excess * part, far)
         low = np.where(k > 0, self.t[base], -np.inf)
         return np.clip(p, low, np.where(k < m, self.t[np.minimum(k, m - 1)], np.inf))
 
     def resolvent_pieces(self, step: float) -> Pieces:
         """The map t -> p, continuous and nondecreasing."""
-        sums = self.t + step * self.s
-        dt = np.r_[self.first[0], np.diff(self.t), self.last[0]]
-        ds = np.r_[self.first[1], np.diff(self.s), self.last[1]]
+        sums, (dt, ds) = self.t + step * self.s, self._segments
         base = np.r_[0, np.arange(self.t.size)]
         c = np.stack([self.t[base], dt / (dt + step * ds)], -1)
         keep = np.r_[True, np.diff(sums) > 0]

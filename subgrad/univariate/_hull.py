@@ -12,8 +12,8 @@ from ._roots import real_roots
 from ._tangent import Arc, point, tangent, taylor
 from .convex import Mask
 
-# A point of contact moves by so many floats at most, so that slopes are in order; what
-# two of them may consume is too short to be kept.
+# Points of contact move by so many floats at most, to put slopes in order. What is left
+# of an arc counts as a point where its two ends could use it up so.
 _STEPS = 4
 _SHORT = 2 * _STEPS * np.finfo(np.float64).eps
 
@@ -45,11 +45,12 @@ def lower_hull(
     arc counts by its two ends alone.
     """
     row, low, up, concave = _convex_parts(lower, upper, coefficients, anchors)
-    for k, side in ((0, "-inf"), (-1, "+inf")):
-        if concave[k] and np.isinf((low, up)[k][k]):
+    for k, end, side in ((0, low[0], "-inf"), (-1, up[-1], "+inf")):
+        if concave[k] and np.isinf(end):
             raise ValueError(
                 f"the convex hull is -inf: f falls faster than any line towards {side}"
             )
+    # The two ends take the place of a concave arc.
     twice = np.repeat(np.arange(row.size), 1 + concave)
     second = np.r_[False, twice[1:] == twice[:-1]]
     row, low, up, concave = (a[twice] for a in (row, low, up, concave))
@@ -111,7 +112,7 @@ class _Parts:
         self.start, first, self.size_start, self.steep_start = taylor(c.T, a - anchors)
         self.end, last, self.size_end, self.steep_end = taylor(c.T, b - anchors)
         first = np.where(np.isfinite(lower), first, -np.inf)
-        last = np.where(np.isfinite(upper), np.maximum(first, last), np.inf)
+        last = np.where(np.isfinite(upper), last, np.inf)
         self.first = np.where(self.points, np.inf, first)
         self.last = np.where(self.points, -np.inf, last)
 
@@ -192,10 +193,10 @@ def _scan(arcs: list[Arc], joined: list[bool]) -> Array:
                 if short and s > slope:
                     # The lines on both sides are to meet in one and the same point.
                     s, x, y = tangent(point(*enter), b)
-                # Lines with the slope of both rays differ in height, and the arc
-                # between the rays sets it.
+                # Of the lines parallel to two rays, the arc between them sets the
+                # height, even if it is but one point.
                 across = leave[-2][0] == -math.inf and y[0] == math.inf
-                if across or s > slope or (not short and not s < slope):
+                if across or s > slope or not short:
                     break
             stack.pop()
             leave.pop()
@@ -211,24 +212,26 @@ def _assembled(contacts: Array, parts: _Parts) -> tuple[Array, Array, Array]:
     index, (slope, enter, v, leave, w) = contacts[0].astype(np.intp), contacts[1:]
     lower, upper, a = parts.lower[index], parts.upper[index], parts.anchors[index]
     c = np.pad(parts.c[index], [(0, 0), (0, max(0, 2 - parts.c.shape[-1]))])
+    single = enter == leave
+    sizes = [
+        np.where(single, abs(y), taylor(c.T, np.where(np.isfinite(x), x - a, 0.0))[2])
+        for x, y in ((leave, w), (enter, v))
+    ]
+    start, end = leave[:-1].copy(), enter[1:].copy()
     # Where a point of contact is rounded, the slope of the arc may be on the wrong side
     # of that of the line; the next floats are on the right one.
-    curved = np.any(c[:, 2:], axis=-1) & (enter < leave)
-    start, end = leave[:-1].copy(), enter[1:].copy()
+    curved = np.any(c[:, 2:], axis=-1) & ~single
     sides = ((enter, upper, slope, 1), (leave, lower, np.r_[slope[1:], np.nan], -1))
     for x, far, s, side in _STEPS * sides:
         k = np.flatnonzero(curved & np.isfinite(x) & (x != far))
         steep = taylor(c[k].T, x[k] - a[k])[1]
         k = k[side * steep < side * s[k]]
         x[k] = np.nextafter(x[k], side * np.inf)
-    slope, w, v = slope[1:], w[:-1], v[1:]
-    from_left, to_right = np.isfinite(start), np.isfinite(end)
-    places = np.where(from_left, leave[:-1], enter[1:])
-    size = taylor(c[:-1].T, np.where(from_left, start - a[:-1], 0.0))[2]
-    other = taylor(c[1:].T, np.where(to_right, end - a[1:], 0.0))[2]
     # The end with the smaller terms, and hence the smaller rounding, sets the height.
-    right = ~from_left | (to_right & (size > 8 * other))
-    at, height = np.where(right, end, start), np.where(right, v, w)
+    from_left, slope = np.isfinite(start), slope[1:]
+    right = ~from_left | (np.isfinite(end) & (sizes[0][:-1] > 8 * sizes[1][1:]))
+    at, height = np.where(right, end, start), np.where(right, v[1:], w[:-1])
+    places = np.where(from_left, leave[:-1], enter[1:])
     bridges = np.zeros((slope.size, c.shape[-1]))
     bridges[:, 0], bridges[:, 1] = height + slope * (places - at), slope
 

@@ -203,10 +203,7 @@ class Pieces:
             return self
         points = np.union1d(self.points, points)
         k = np.searchsorted(self.points, np.r_[-np.inf, points], "right")
-        values = self(points)
-        # The evaluation at its own points is exact already where it is the left limit.
-        values[np.searchsorted(points, self.points)] = self.values
-        return Pieces(points, self.coefficients[k], self.anchors[k], values)
+        return Pieces(points, self.coefficients[k], self.anchors[k], self(points))
 
     def valued(self, k: Array, values: Array) -> Pieces:
         """The function with other values at the points k."""

@@ -63,11 +63,36 @@ def _between(p: Array, turns: Array) -> Array:
         middle = (near >> 1) + (far >> 1) + (near & far & 1)
         same = np.sign(_at(p, _number(middle))) == start
         near, far = np.where(same, middle, near), np.where(same, far, middle)
-    found = np.where(start * stop < 0, _number(far), np.nan)
+    found = _polished(p, _number(far))
+    found = np.where((found > t[:, :-1]) & (found < t[:, 1:]), found, _number(far))
     # At 0 the terms underflow.
     around = (t[:, :-1] < 0) & (t[:, 1:] > 0) & (p[:, :1] == 0)
-    found = np.where(around, 0.0, found)
+    found = np.where(around, 0.0, np.where(start * stop < 0, found, np.nan))
     return np.where(touching[:, 1:], t[:, 1:], found)
+
+
+def _polished(p: Array, r: Array) -> Array:
+    """
+    A step of Newton's method with p(r) in doubled precision, so that roots with few
+    digits are exact. Source: Graillat, Langlois and Louvet, Compensated Horner scheme.
+    """
+    value, error, slope = p[:, -1:] + np.zeros_like(r), np.zeros_like(r), 0.0
+    high = _half(r)
+    for j in range(p.shape[-1] - 2, -1, -1):
+        slope = slope * r + value
+        product, top = value * r, _half(value)
+        lost = top * high - product + top * (r - high) + (value - top) * high
+        lost += (value - top) * (r - high)
+        value = product + p[:, j, None]
+        part = value - product
+        lost += product - (value - part) + (p[:, j, None] - part)
+        error = error * r + lost
+    return r - (value + error) / slope
+
+
+def _half(a: Array) -> Array:
+    """The upper half of the digits of a."""
+    return a * 134217729.0 - (a * 134217729.0 - a)
 
 
 def _at(p: Array, t: Array) -> Array:

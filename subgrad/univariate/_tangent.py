@@ -93,13 +93,18 @@ def tangent(a: Arc, b: Arc) -> tuple[float, Contact, Contact]:
     s = low if low == high else _slope(a, b, low, high)
     x = (-math.inf, a.end) if falls else _contact(a, s)
     y = (math.inf, b.start) if rises else _contact(b, s)
-    curved = a.lower < a.upper or b.lower < b.upper
-    if curved and -math.inf < x[0] < y[0] < math.inf:
+    if -math.inf < x[0] < y[0] < math.inf and _misses(s, x, y):
         # The line meets both points, if that is no more than rounding for its slope.
         chord = min(max((y[1] - x[1]) / (y[0] - x[0]), low), high)
         if abs(chord - s) <= 8 * _EPS * min(_steepness(a, x[0]), _steepness(b, y[0])):
             s = chord
     return s, x, y
+
+
+def _misses(s: float, x: Contact, y: Contact) -> bool:
+    """Whether a line with the slope s through x passes by y, beyond rounding."""
+    rise, gain = s * (y[0] - x[0]), y[1] - x[1]
+    return abs(rise - gain) > 4 * _EPS * (abs(rise) + abs(x[1]) + abs(y[1]))
 
 
 def _steepness(arc: Arc, t: float) -> float:
@@ -111,14 +116,10 @@ def point(t: float, v: float) -> Arc:
     return Arc(t, t, v, v, math.inf, -math.inf, t, [v, 0.0, 0.0])
 
 
-def _difference(a: Arc, b: Arc, s: float, significant: bool = False) -> float:
-    """b*(s) - a*(s); on demand 0 where that is rounding."""
+def _difference(a: Arc, b: Arc, s: float) -> float:
+    """b*(s) - a*(s)."""
     (x, v), (y, w) = _contact(a, s), _contact(b, s)
-    rise = s * (y - x)
-    d = rise - (w - v)
-    if significant and abs(d) <= _EPS / 2 * (abs(rise) + abs(v) + abs(w)):
-        return 0.0
-    return d
+    return s * (y - x) - (w - v)
 
 
 def _contact(arc: Arc, s: float) -> Contact:
@@ -129,7 +130,7 @@ def _contact(arc: Arc, s: float) -> Contact:
         return arc.lower, arc.start
     c, anchor = arc.c, arc.anchor
     if len(c) > 3:
-        x = _root(lambda t: _rise(arc, t, s), arc.lower, arc.upper)
+        x = _root(lambda t: taylor(c, t - anchor)[1] - s, arc.lower, arc.upper)
         return x, taylor(c, x - anchor)[0]
     x = anchor + (s - c[1]) / (2 * c[2])
     x = min(max(x, arc.lower), arc.upper)
@@ -137,16 +138,10 @@ def _contact(arc: Arc, s: float) -> Contact:
     return x, c[0] + h * (c[1] + h * c[2])
 
 
-def _rise(arc: Arc, t: float, s: float) -> float:
-    """p'(t) - s, 0 where that is rounding."""
-    _, slope, _, steep = taylor(arc.c, t - arc.anchor)
-    return slope - s if abs(slope - s) > _EPS / 2 * steep else 0.0
-
-
 def _slope(a: Arc, b: Arc, low: float, high: float) -> float:
     """The s with b*(s) = a*(s); between low and high each is a point or curved."""
     if len(a.c) > 3 or len(b.c) > 3:
-        s = _root(lambda s: _difference(a, b, s, significant=True), low, high)
+        s = _root(lambda s: _difference(a, b, s), low, high)
     elif a.c[2] or b.c[2]:
         s = min(max(_quadratic(a, b), low), high)
     elif a.upper < b.lower:
@@ -154,17 +149,11 @@ def _slope(a: Arc, b: Arc, low: float, high: float) -> float:
     else:
         return low if low > -math.inf else high
     for _ in range(4):
-        (x, v), (y, w) = _contact(a, s), _contact(b, s)
-        rise = s * (y - x)
-        rounding = 4 * _EPS * (abs(rise) + abs(v) + abs(w))
-        if abs(rise - (w - v)) <= rounding or x >= y:
+        x, y = _contact(a, s), _contact(b, s)
+        if x[0] >= y[0] or not _misses(s, x, y):
             break
         # Newton's step: the ends, where s came from, may have larger terms.
-        s = min(max((w - v) / (y - x), low), high)
-    # Where rounding hides whether the line touches an arc at its end, it does.
-    for end in (low, high):
-        if abs(end - s) * (y - x) <= rounding:
-            return end
+        s = min(max((y[1] - x[1]) / (y[0] - x[0]), low), high)
     return s
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from .._check import Array, positive, real
 from ..interval import Interval
-from .convex import Univariate
+from .convex import Univariate, _plain
 from .piecewise import Piecewise
 
 
@@ -58,7 +58,7 @@ class MonotoneOperator:
 
         It is an element of A at the resolvent, and Lipschitz continuous in t with 1/τ.
         """
-        t, step = real("t", t), positive("step", step)
+        t, step = real("t", t), _plain(positive("step", step))
         return (t - self.phi.prox(t, step)) / step
 
     def graph(self) -> Array:

@@ -44,12 +44,14 @@ def where(points: portion.Interval, f: Any, g: Any) -> Piecewise:
 
 
 def _chosen(parts: list[Atom], f: Pieces, g: Pieces) -> Pieces:
-    lower, upper = f.bounds()
-    pieces, points = np.zeros(lower.size, bool), np.zeros(f.points.size, bool)
-    for low, up, left, right in parts:
-        pieces |= (lower >= low) & (upper <= up)
-        points |= (f.points > low) & (f.points < up)
-        points |= ((f.points == low) & left) | ((f.points == up) & right)
+    # In front an empty part, so that something begins at or below every number.
+    parts = [(-np.inf, -np.inf, False, False), *parts]
+    low, up, left, right = (np.array(ends) for ends in zip(*parts, strict=True))
+    (lower, upper), t = f.bounds(), f.points
+    pieces = upper <= up[np.searchsorted(low, lower, "right") - 1]
+    k = np.searchsorted(low, t, "right") - 1
+    points = (low[k] < t) | left[k]
+    points &= (t < up[k]) | ((t == up[k]) & right[k])
     width = max(f.coefficients.shape[-1], g.coefficients.shape[-1])
     one, two = (widened(h.coefficients, width) for h in (f, g))
     return Pieces(

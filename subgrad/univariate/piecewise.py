@@ -36,8 +36,9 @@ class Piecewise(Derivatives):
     where a coefficient or a value at a breakpoint would overflow.
 
     Usually it is made from the identity `t` by + - * / ** abs, calls, and `maximum`,
-    `minimum`, `where`; breakpoints stay exactly where they were given. Two limits that
-    differ by less than 1.4e-14 of the size of the terms of the polynomials count as
+    `minimum`, `where`; breakpoints stay exactly where they were given. f(g) is g where
+    that is not finite, and a maximum undefined where a term is. Two limits that differ
+    by less than 1.4e-14 of the size of the terms of the polynomials count as
     equal, because two pieces meet at a computed crossing only up to rounding.
 
     >>> from subgrad import maximum, t
@@ -223,7 +224,10 @@ class Piecewise(Derivatives):
         return (-self).__add__(other)
 
     def __mul__(self, other: Any) -> Any:
-        """The product; 0 * f is 0 on the domain of f."""
+        """
+        The product; 0 * f is 0 on the domain of f. Where a factor is not finite, it is
+        the product of the values if both are constant there, else undefined.
+        """
         if self.batch:
             return super().__mul__(other)
         if isinstance(other, int | float | np.number):

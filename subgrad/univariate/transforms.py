@@ -66,17 +66,12 @@ class ConvexTransforms(Convexity):
         ]
         t, c, anchors = lower_hull(*arcs)
         first, last = arcs[0][0], arcs[1][-1]
-        if first == last:
-            t, c, anchors = np.zeros(0), np.zeros((0, 1)), np.zeros(0)
         outside = np.zeros((1, c.shape[-1]))
         outside[0, 0] = np.inf
         if np.isfinite(first):
             t, c, anchors = np.r_[first, t], np.r_[outside, c], np.r_[first, anchors]
-        if np.isfinite(last) and (first < last or not t.size):
+        if np.isfinite(last):
             t, c, anchors = np.r_[t, last], np.r_[c, outside], np.r_[anchors, last]
-        if first == last:
-            c, anchors = np.r_[outside, outside], np.r_[first, first]
-            return self._of(Pieces(t, c, anchors, arcs[2][:1, 0]))
         new = Pieces(t, c, anchors, np.zeros_like(t))
         left, right = (new.limits(side) for side in SIDES)
         return self._of(Pieces(t, c, anchors, np.minimum(left, right)))
@@ -99,19 +94,19 @@ class ConvexTransforms(Convexity):
 
     def _widened(self, t: Array, eps: Number) -> tuple[Array, Array]:
         t = t.astype(np.float64, copy=False)
-        f, value, (left, right) = self._pieces, self._value(t), self._both_slopes
-        powers = (-1.0) ** np.arange(f.coefficients.shape[-1])
-        mirrored = Pieces(
-            -f.points[::-1],
-            f.coefficients[::-1] * powers,
-            -f.anchors[::-1],
-            f.values[::-1],
-        )
-        upper = steepest(f, right.values, t, eps, value)
-        lower = -steepest(mirrored, -left.values[::-1], -t, eps, value)
+        value, (left, right) = self._value(t), self._both_slopes
+        upper = steepest(self._pieces, right.values, t, eps, value)
+        lower = -steepest(self._mirrored, -left.values[::-1], -t, eps, value)
         # An end of the domain that lies more than ε above the limit has none.
         empty = (lower == np.inf) | (upper == -np.inf)
         return np.where(empty, np.inf, lower), np.where(empty, -np.inf, upper)
+
+    @cached_property
+    def _mirrored(self) -> Pieces:
+        """f(-t)."""
+        f = self._pieces
+        c = f.coefficients[::-1] * (-1.0) ** np.arange(f.coefficients.shape[-1])
+        return Pieces(-f.points[::-1], c, -f.anchors[::-1], f.values[::-1])
 
     def _saturation(self, t: Array) -> Array:
         """As in `PiecewiseLinear`; a curved last piece never stops growing."""
@@ -163,25 +158,21 @@ class ConvexTransforms(Convexity):
         from ._cvxpy import expression, polyhedral
 
         graph = self._graph
-        return (
-            polyhedral(self._pieces).to_cvxpy(x)
-            if self.polyhedral
-            else expression(graph, x)
-        )
+        if self.polyhedral:
+            return polyhedral(self._pieces).to_cvxpy(x)
+        return expression(graph, x)
 
     # -- transforms -------------------------------------------------------------------
 
     def moreau_envelope(self, step: float = 1.0) -> Piecewise:
         """min_s f(s) + (s - t)² / (2 step)."""
-        return self._of(
-            self._graph.envelope(number("step", positive("step", step))).pieces()
-        )
+        step = number("step", positive("step", step))
+        return self._of(self._graph.envelope(step).pieces())
 
     def prox_map(self, step: float = 1.0) -> Piecewise:
         """The map t -> prox(t, step), piecewise linear and nondecreasing."""
-        return self._of(
-            self._graph.resolvent_pieces(number("step", positive("step", step)))
-        )
+        step = number("step", positive("step", step))
+        return self._of(self._graph.resolvent_pieces(step))
 
     def infimal_convolution(self, other: Piecewise) -> Piecewise:
         """
@@ -195,7 +186,7 @@ class ConvexTransforms(Convexity):
                 "the infimal convolution is -inf everywhere, as no slope is in the "
                 "domain of both conjugates"
             )
-        return _settled(total)
+        return _conjugate(total)
 
     def deconvolution(self, other: Piecewise) -> Piecewise:
         """
@@ -222,15 +213,16 @@ class ConvexTransforms(Convexity):
                 "the deconvolution is +inf everywhere, as the conjugate of the second "
                 "function outgrows that of the first one"
             ) from error
-        return _settled(hull)
+        return _conjugate(hull)
 
     def epi_scaling(self, factor: float) -> Piecewise:
         """factor f(t / factor), factor > 0, which scales the epigraph."""
         factor = number("factor", positive("factor", factor))
         f = self._pieces
-        powers = factor ** (1.0 - np.arange(f.coefficients.shape[-1]))
-        arrays = f.points * factor, f.coefficients * powers, f.anchors * factor
-        return self._of(Pieces(*arrays, f.values * factor))
+        with np.errstate(over="raise"):
+            powers = factor ** (1.0 - np.arange(f.coefficients.shape[-1]))
+            arrays = f.points * factor, f.coefficients * powers, f.anchors * factor
+            return self._of(Pieces(*arrays, f.values * factor))
 
     def proximal_average(
         self, other: Piecewise, weight: float = 0.5, step: float = 1.0
@@ -258,11 +250,11 @@ class ConvexTransforms(Convexity):
         return self._of(graph.settled(k, v).pieces())
 
 
-def _settled(sum_: Piecewise) -> Piecewise:
+def _conjugate(f: Piecewise) -> Piecewise:
     """The conjugate of a function that is convex, though rounding may hide it."""
-    graph = Graph.of(sum_._pieces)
+    graph = Graph.of(f._pieces)
     k = int(np.argmin(abs(graph.v)))
-    return sum_._of(graph.settled(k, graph.v[k]).dual().pieces())
+    return f._of(graph.settled(k, graph.v[k]).dual().pieces())
 
 
 def _piecewise(name: str, f: Any) -> ConvexTransforms:
