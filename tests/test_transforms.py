@@ -90,12 +90,14 @@ def is_convex_by_the_theorem(f: Piecewise) -> bool:
 def test_is_convex_is_the_definition_and_the_theorem():
     rng = np.random.default_rng(5)
     found = []
-    for _ in range(200):
-        f = random_any(rng)
+    for k in range(240):
+        f = random_any(rng, 2 + k % 3)
+        if f.degree > 2:
+            f = f + rng.integers(0, 12) * t**2 + indicator(P.closed(-4, 4))
         assert f.is_convex == is_midpoint_convex(f), f
         assert f.is_convex == is_convex_by_the_theorem(f), f
         found.append(f.is_convex)
-    assert 40 < sum(found) < 160
+    assert 60 < sum(found) < 180
 
 
 @every
@@ -275,7 +277,11 @@ def test_eps_subdifferential_at_extreme_scales():
 
 
 def test_eps_subdifferential_at_ends_above_the_limit():
-    f = where(P.closed(0, 1), t**2, inf) + where(P.singleton(1), 1, 0)
+    above = where(P.singleton(1), 1, 0) + indicator(P.closed(0, 1))
+    for f in (0 * t, t, -t, t**2, t**3, t**4):
+        s = (f + above).subdifferential(1.0, [0.0, 0.9, 1.1, 1e3])
+        assert np.all(s.is_empty == [True, True, False, False])
+    f = t**2 + above
     s = f.subdifferential([0, 0.5, 1], [[0.0], [0.5], [1.0], [1.5]])
     assert np.all(s.upper[2:, 2] == inf) and np.all(s.lower[:2, 2] == inf)
     assert np.all(s.upper[:2, 2] == -inf)
@@ -516,6 +522,14 @@ def test_proximal_average_averages_prox(f, others):
             alike(h, (f, g)[int(weight)], 1e-8)
 
 
+@every_convex
+def test_proximal_average_with_itself(f):
+    for weight, step in ((0.3, 0.3), (0.1, 1 / 3), (0.7, 1e3)):
+        h = f.proximal_average(f, weight, step)
+        alike(h, f, 1e-9)
+        assert h.breakpoints.size == anew(f).breakpoints.size
+
+
 def test_transforms_survive_cancellation():
     f = abs(t - 1e8) + 0.3 * abs(t - 1e8 - 1) + where(t > 1e8, (t - 1e8) ** 2, 0)
     g = abs(t + 1e8) + 0.7 * abs(t + 1e8 - 2)
@@ -643,7 +657,9 @@ def test_infimum_and_argmin_of_others():
     slow = 1 + 1e-20 * abs(t) + indicator(P.closed(-1, 1))
     assert slow.argmin() == P.singleton(0)
     valley = where(t > 0.1, t**2 - 0.2 * t + 0.1**2, 0).argmin()
-    assert valley.lower == -P.inf and valley.upper == pytest.approx(0.1)
+    assert (
+        valley.atomic and valley.lower == -P.inf and valley.upper == pytest.approx(0.1)
+    )
 
 
 def test_argmin_of_every_kind_of_function():
@@ -742,6 +758,17 @@ def test_scales(name, high, wide):
             envelope = g.moreau_envelope(step)
             same(envelope(x * wide) / high, f.moreau_envelope()(x))
             same(g.prox_map(step)(x * wide) / wide, f.prox_map()(x))
+
+
+def test_neighbouring_breakpoints():
+    up = np.nextafter(1.0, 2.0)
+    f = abs(t - 1) + abs(t - up) + abs(t - np.nextafter(up, 2.0))
+    f = f + where(t > 1, (t - 1) ** 2, 0)
+    for step in (1e-3, 1.0, 1e6):
+        for g in (f.prox_map(step), f.moreau_envelope(step), f.conjugate()):
+            assert np.all(np.diff(g.breakpoints) > 0) and g.jumps.size == 0
+        same(f.prox_map(step)(POINTS), f.prox(POINTS, step), 1e-12)
+    alike(anew(f.conjugate()).conjugate(), f, 1e-12)
 
 
 def test_many_pieces():

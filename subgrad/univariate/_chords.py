@@ -63,4 +63,6 @@ def _polynomial(
 
     s = _last(falling, low, np.minimum(up, _LARGEST))
     chord = (evaluate(c, s - a) - value + eps) / (s - t)
-    return np.where(s == up, chord, evaluate(slopes, s - a))
+    out = np.where(s == up, chord, evaluate(slopes, s - a))
+    # More than ε below f(t) from the start.
+    return np.where((s == t) & (chord < 0), -np.inf, out)

@@ -93,18 +93,14 @@ def tangent(a: Arc, b: Arc) -> tuple[float, Contact, Contact]:
     s = low if low == high else _slope(a, b, low, high)
     x = (-math.inf, a.end) if falls else _contact(a, s)
     y = (math.inf, b.start) if rises else _contact(b, s)
-    if -math.inf < x[0] < y[0] < math.inf and _misses(s, x, y):
-        # The line meets both points, if that is no more than rounding for its slope.
-        chord = min(max((y[1] - x[1]) / (y[0] - x[0]), low), high)
-        if abs(chord - s) <= 8 * _EPS * min(_steepness(a, x[0]), _steepness(b, y[0])):
-            s = chord
+    if -math.inf < x[0] < y[0] < math.inf:
+        rise, gain = s * (y[0] - x[0]), y[1] - x[1]
+        if abs(rise - gain) > 4 * _EPS * (abs(rise) + abs(x[1]) + abs(y[1])):
+            # It meets both points, if that is no more than rounding for its slope.
+            chord = min(max(gain / (y[0] - x[0]), low), high)
+            steep = min(_steepness(a, x[0]), _steepness(b, y[0]))
+            s = chord if abs(chord - s) <= 8 * _EPS * steep else s
     return s, x, y
-
-
-def _misses(s: float, x: Contact, y: Contact) -> bool:
-    """Whether a line with the slope s through x passes by y, beyond rounding."""
-    rise, gain = s * (y[0] - x[0]), y[1] - x[1]
-    return abs(rise - gain) > 4 * _EPS * (abs(rise) + abs(x[1]) + abs(y[1]))
 
 
 def _steepness(arc: Arc, t: float) -> float:
@@ -141,19 +137,20 @@ def _contact(arc: Arc, s: float) -> Contact:
 def _slope(a: Arc, b: Arc, low: float, high: float) -> float:
     """The s with b*(s) = a*(s); between low and high each is a point or curved."""
     if len(a.c) > 3 or len(b.c) > 3:
-        s = _root(lambda s: _difference(a, b, s), low, high)
-    elif a.c[2] or b.c[2]:
-        s = min(max(_quadratic(a, b), low), high)
-    elif a.upper < b.lower:
+        return _root(lambda s: _difference(a, b, s), low, high)
+    if not (a.c[2] or b.c[2]):
+        if a.upper == b.lower:
+            return low if low > -math.inf else high
         return min(max((b.start - a.end) / (b.lower - a.upper), low), high)
-    else:
-        return low if low > -math.inf else high
+    s = min(max(_quadratic(a, b), low), high)
+    # Newton's steps: the ends, where s comes from, may have larger terms.
     for _ in range(4):
-        x, y = _contact(a, s), _contact(b, s)
-        if x[0] >= y[0] or not _misses(s, x, y):
+        (x, v), (y, w) = _contact(a, s), _contact(b, s)
+        if x >= y:
             break
-        # Newton's step: the ends, where s came from, may have larger terms.
-        s = min(max((y[1] - x[1]) / (y[0] - x[0]), low), high)
+        before, s = s, min(max((w - v) / (y - x), low), high)
+        if abs(s - before) <= 4 * _EPS * abs(s):
+            break
     return s
 
 

@@ -197,15 +197,14 @@ class ConvexTransforms(Convexity):
         """
         one, two = (h._dual._pieces for h in (self, _piecewise("other", other)))
         gap = one.plus(two.scaled(-1.0))
-        c, values = gap.coefficients, gap.values
-        if np.any(c[:, 0] == -np.inf) or np.any(values == -np.inf):
+        c = gap.coefficients
+        if np.any(c[:, 0] == -np.inf) or np.any(gap.values == -np.inf):
             raise ValueError(
                 "the deconvolution is +inf everywhere, as the conjugate of the first "
                 "function is finite where that of the second is +inf"
             )
         c = np.where(np.isnan(c), np.inf, c)
-        values = np.where(np.isnan(values), np.inf, values)
-        difference = self._of(Pieces(gap.points, c, gap.anchors, values))
+        difference = self._of(Pieces(gap.points, c, gap.anchors, gap.values))
         try:
             hull = difference.convex_hull()
         except ValueError as error:
