@@ -12,14 +12,16 @@ Array = NDArray[Any]
 
 def real(name: str, a: Any, *, infinite: bool = False) -> Array:
     """`a` as a float array (float32 stays), without nan, infinities only if allowed."""
+    given = a
     try:
         a = np.asarray(a)
     except ValueError:
-        raise ValueError(
-            f"{name} must be an array of numbers, got a ragged list"
-        ) from None
+        what = "a ragged list" if isinstance(a, list | tuple) else type(a).__name__
+        raise ValueError(f"{name} must be an array of numbers, got {what}") from None
     if a.dtype.kind not in "biuf":
-        raise TypeError(f"{name} must be an array of real numbers, got dtype {a.dtype}")
+        known = isinstance(given, list | tuple | np.ndarray)
+        what = f"dtype {a.dtype}" if known else type(given).__name__
+        raise TypeError(f"{name} must be an array of real numbers, got {what}")
     if a.dtype != np.float32:
         a = a.astype(np.float64, copy=False)
     # nan passes through min and max, so two reductions look at every entry

@@ -189,6 +189,7 @@ FUNCTIONS = [
     Row("negative sqrt", separable(negative_sqrt), 2, [[0.25, 4]]),
     Row("huber", separable(huber(0.5)), 2),
     Row("drawn", separable(DRAWN, [1.0, 2.0]), 2, [[2, -1], [1.5, 2]]),
+    Row("quartic", separable(t**4 + abs(t)), 2, conjugate=False, cvxpy=False),
     Row("logistic", separable(logistic, [1.0, 3.0]), 2),
     Row("power", separable(power(3.0)), 2),
     Row("negative log", separable(negative_log), 2, [[0.25, 4]]),

@@ -135,3 +135,29 @@ def test_random_expression(seed):
             y, e = x[:60][known], end[known]
             line = hull(y)[:, None] + e[:, None] * (grid - y[:, None]) - eps
             assert np.all(line <= hull(grid) + 1e-9 * size)
+
+
+@pytest.mark.parametrize("c", [100.0, 1e4, 1e6])
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_powers_far_from_0_keep_their_digits(c, n):
+    """Nothing is expanded around 0, whatever is added or compared."""
+    f = (t - c) ** n
+    x = c + np.array([-1e-2, -1e-3, 0.0, 1e-3, 0.5, 1.0])
+    u = (x - c) ** n
+    tiny = 1e-14 * abs(u)
+    assert np.all(abs(f(x) - u) <= tiny)
+    assert np.all(abs(f.derivative()(x) - n * (x - c) ** (n - 1)) <= 1e-13)
+    g = (t**n)(t - c)
+    assert np.all(abs(g(x) - u) <= tiny) and f == g
+    low, high = 3e-8, c - 1e-2
+    assert np.all(abs(maximum(f, low)(x) - np.maximum(u, low)) <= tiny)
+    assert np.all(abs((f + (t - high))(x) - u - (x - high)) <= 1e-9)
+    if n % 2 == 0:
+        level = f.sublevel(1e-8)
+        reach = 1e-8 ** (1 / n)
+        assert np.allclose([level.lower - c, level.upper - c], [-reach, reach], 1e-4)
+        s = f.subdifferential(c + 1e-3, eps=1e-9)
+        grid = c + np.linspace(-1, 1, 20001)
+        for g in (s.lower, s.upper):
+            line = f(c + 1e-3) + g * (grid - c - 1e-3) - 1e-9
+            assert np.all(line <= f(grid) + 1e-15)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from itertools import product
 
 import cvxpy as cp
 import numpy as np
@@ -162,6 +163,19 @@ def test_what_is_convex_up_to_rounding_is_convex():
     assert third.is_convex and third.is_closed
     joint = Piecewise([0.3], [[0, 0, 0.7], [-0.7 * 0.3**2, 2 * 0.7 * 0.3]])
     assert joint.is_convex and joint.kinks.size == 0
+
+
+def test_slopes_that_rounding_reverses_have_transforms():
+    slopes = [[0.1 + 0.2, 0.3, 1.0], 1 - np.r_[0, 0.9, 1.8, 2.7, 1] * 1.2e-14]
+    for s in slopes:
+        f = Piecewise.from_slopes(np.arange(len(s) - 1.0), s)
+        assert f.is_convex
+        x = np.r_[POINTS, np.arange(4.0)]
+        same(f.prox_map()(x), f.prox(x), 1e-12)
+        same(f.moreau_envelope()(x), f(f.prox(x)) + (x - f.prox(x)) ** 2 / 2, 1e-12)
+        assert np.all(np.diff(f.conjugate().breakpoints) > 0)
+        same(f.conjugate().conjugate()(x), f(x), 1e-12)
+        same(anew(f.conjugate()).conjugate()(x), f(x), 1e-12)
 
 
 def test_closure():
@@ -530,6 +544,12 @@ def test_proximal_average_with_itself(f):
         assert h.breakpoints.size == anew(f).breakpoints.size
 
 
+def test_proximal_average_keeps_the_ends_of_the_domain():
+    box, rng = indicator(P.closed(-1, 2)), np.random.default_rng(0)
+    for weight, step in zip(rng.random(60), 10 ** rng.normal(size=60), strict=True):
+        same(box.proximal_average(box, weight, step).ends, (-1, 2))
+
+
 def test_transforms_survive_cancellation():
     f = abs(t - 1e8) + 0.3 * abs(t - 1e8 - 1) + where(t > 1e8, (t - 1e8) ** 2, 0)
     g = abs(t + 1e8) + 0.7 * abs(t + 1e8 - 2)
@@ -656,10 +676,10 @@ def test_infimum_and_argmin_of_others():
     # A slope is not lost beside a large constant, nor a flat piece beside rounding.
     slow = 1 + 1e-20 * abs(t) + indicator(P.closed(-1, 1))
     assert slow.argmin() == P.singleton(0)
-    valley = where(t > 0.1, t**2 - 0.2 * t + 0.1**2, 0).argmin()
-    assert (
-        valley.atomic and valley.lower == -P.inf and valley.upper == pytest.approx(0.1)
-    )
+    for a, n in product(np.linspace(0.05, 3, 12).tolist(), (2, 4)):
+        least = where(t > a, 0.7 * (t - a) ** n, 0).argmin()
+        assert least.atomic and least.lower == -P.inf
+        assert least.upper == pytest.approx(a, 1e-4)
 
 
 def test_argmin_of_every_kind_of_function():
@@ -763,7 +783,7 @@ def test_scales(name, high, wide):
 def test_neighbouring_breakpoints():
     up = np.nextafter(1.0, 2.0)
     f = abs(t - 1) + abs(t - up) + abs(t - np.nextafter(up, 2.0))
-    f = f + where(t > 1, (t - 1) ** 2, 0)
+    f = f + where(t < 0, t**2, 0)
     for step in (1e-3, 1.0, 1e6):
         for g in (f.prox_map(step), f.moreau_envelope(step), f.conjugate()):
             assert np.all(np.diff(g.breakpoints) > 0) and g.jumps.size == 0

@@ -46,7 +46,10 @@ class Problem:
     def __post_init__(self) -> None:
         if not isinstance(self.function, Function):
             kind = type(self.function).__name__
-            raise TypeError(f"f must be a Function, got {kind}")
+            raise TypeError(
+                f"f must be a Function, got {kind}; one on the line becomes one by "
+                "f(variable(1)) or separable(f)"
+            )
         if not isinstance(self.constraint, Set | None):
             kind = type(self.constraint).__name__
             raise TypeError(f"constraint must be a Set, got {kind}")

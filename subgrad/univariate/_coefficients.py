@@ -36,6 +36,11 @@ def sizes(c: Array, h: Array, t: Array) -> Array:
     return out + slope * abs(t)
 
 
+def degrees(c: Array) -> Array:
+    """The degree of every polynomial, 0 for zero."""
+    return np.max(np.where(c != 0, np.arange(c.shape[-1]), 0), axis=-1)
+
+
 def derivative(c: Array) -> Array:
     """The coefficients of the derivative; nan stands where there is no polynomial."""
     out = c[..., 1:] * np.arange(1.0, c.shape[-1])

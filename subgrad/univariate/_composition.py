@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .._check import Array
-from ._coefficients import blank, evaluate, middles, product, widened
+from ._coefficients import blank, degrees, evaluate, middles, product, widened
 
 if TYPE_CHECKING:
     from ._polynomials import Pieces
@@ -23,7 +23,7 @@ def composed(f: Pieces, g: Pieces) -> Pieces:
     k = np.searchsorted(f.points, _inner_values(g), "left")
     c, d = f.coefficients[k], g.coefficients
     anchors, out = g.anchors, _substituted(c, f.anchors[k], d)
-    degree = np.max(np.where(d != 0, np.arange(d.shape[-1]), 0), axis=-1)
+    degree = degrees(d)
     affine = (degree == 1) & g.finite
     if affine.any():
         # The anchor moves along, so that no coefficient is mixed with another.

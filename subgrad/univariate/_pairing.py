@@ -184,6 +184,8 @@ def _any(
         )
         # Its estimate can be tiny for a divergent integral, but then it complains.
         doubtful = len(rest) > 1 and (far or gap > 1e-6 * abs(value))
+        if np.isnan(value):
+            raise ValueError(f"phi must not be nan, but is in ({low}, {high})")
         if doubtful or not np.isfinite(value):
             raise ValueError(
                 f"the integral over ({low}, {high}) diverges or converges too slowly"

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from ._polynomials import Pieces
+from ._coefficients import blank, evaluate
+from ._polynomials import Pieces, checked
 from .bump import TestFunction
 
 # A smooth factor, None standing for 1, and what it multiplies.
@@ -42,3 +43,29 @@ def restricted(parts: Parts) -> Parts:
         if factor is not None and np.any(q.coefficients[q.finite]):
             out[factor] = q
     return out
+
+
+@checked
+def integral(p: Pieces) -> Pieces:
+    """
+    An antiderivative, continuous on every interval of the domain.
+
+    It is 0 at the first point that an interval of the domain has in its closure, or at
+    the anchor if there is none.
+    """
+    finite, c = p.finite, p.coefficients
+    raised = np.pad(c / np.arange(1, c.shape[-1] + 1), [(0, 0), (1, 0)])
+    raised = np.where(finite[:, None], raised, 0.0)
+    if p.points.size:
+        ends = np.r_[p.points[0], p.points]
+        raised[:, 0] = -evaluate(raised, ends - p.anchors)
+        last = np.r_[p.points, p.points[-1]]
+        gain = evaluate(raised, last - p.anchors)
+        # Sums start anew behind every gap, and behind the first point, each on its
+        # own: differences of one long sum would lose the small behind the large.
+        starts = np.flatnonzero(~finite | np.r_[True, ~finite[:-1]])
+        gain[0] = 0.0
+        for part in np.split(np.arange(gain.size), starts[1:]):
+            raised[part[1:], 0] += np.cumsum(gain[part[:-1]])
+    out = blank(raised, np.where(finite, 0.0, np.nan))
+    return Pieces(p.points, out, p.anchors, np.full(p.points.size, np.nan))

@@ -14,6 +14,7 @@ from .._check import Array
 from ._coefficients import (
     ROUNDING,
     blank,
+    degrees,
     derivative,
     evaluate,
     middles,
@@ -216,6 +217,15 @@ class Pieces:
         c = shift(self.coefficients, anchors - self.anchors)
         return Pieces(self.points, c, anchors, self.values)
 
+    def rooted(self) -> Pieces:
+        """With affine pieces around their roots, where powers of them are one term."""
+        c, anchors = self.coefficients.copy(), self.anchors.copy()
+        affine = degrees(c) == 1
+        if affine.any():
+            anchors[affine] -= c[affine, 0] / c[affine, 1]
+            c[affine, 0] = 0.0
+        return Pieces(self.points, c, anchors, self.values)
+
     @checked
     def simplified(self) -> Pieces:
         """Read-only, without needless points and without powers that do not occur."""
@@ -261,6 +271,8 @@ class Pieces:
     def times(self, other: Pieces) -> Pieces:
         """The product; what is not finite survives only a constant factor."""
         f, g = common(self, other)
+        if np.array_equal(f.coefficients, g.coefficients, equal_nan=True):
+            f, g = f.rooted(), g.rooted()
         with np.errstate(invalid="ignore"):
             c = product(f.coefficients, g.coefficients)
             first = f.coefficients[:, 0] * g.coefficients[:, 0]
@@ -337,34 +349,6 @@ class Pieces:
         """f ∘ g, not finite where g is not."""
         return composed(self, inner)
 
-    @checked
-    def integral(self) -> Pieces:
-        """
-        An antiderivative, continuous on every interval of the domain.
-
-        It is 0 at the first point that an interval of the domain has in its closure, or
-        at the anchor if there is none.
-        """
-        finite, c = self.finite, self.coefficients
-        raised = np.pad(c / np.arange(1, c.shape[-1] + 1), [(0, 0), (1, 0)])
-        raised = np.where(finite[:, None], raised, 0.0)
-        if self.points.size:
-            ends = np.r_[self.points[0], self.points]
-            raised[:, 0] = -evaluate(raised, ends - self.anchors)
-            last = np.r_[self.points, self.points[-1]]
-            gain = evaluate(raised, last - self.anchors)
-            # Sums start anew behind every gap, and behind the first point, each on its
-            # own: differences of one long sum would lose the small behind the large.
-            starts = np.flatnonzero(~finite | np.r_[True, ~finite[:-1]])
-            gain[0] = 0.0
-            for part in np.split(np.arange(gain.size), starts[1:]):
-                raised[part[1:], 0] += np.cumsum(gain[part[:-1]])
-        out = blank(raised, np.where(finite, 0.0, np.nan))
-        new = Pieces(self.points, out, self.anchors, np.zeros_like(self.values))
-        left, right = new.limits("left"), new.limits("right")
-        object.__setattr__(new, "values", np.where(np.isnan(left), right, left))
-        return new
-
 
 def _zeroed(v: Array) -> Array:
     return np.where(np.isfinite(v), 0.0, v)
@@ -377,6 +361,9 @@ def common(f: Pieces, g: Pieces) -> tuple[Pieces, Pieces]:
     a, b = f.anchors, g.anchors
     far = [np.maximum(np.maximum(lower - x, x - upper), 0) for x in (a, b)]
     first = (far[0] < far[1]) | ((far[0] == far[1]) & (abs(a) <= abs(b)))
+    # To expand around another point costs powers digits; lines lose none that count.
+    powers = [degrees(h.coefficients) for h in (f, g)]
+    first = np.where(powers[0] == powers[1], first, powers[0] > powers[1])
     anchors = np.where(first, a, b)
     width = max(f.coefficients.shape[-1], g.coefficients.shape[-1])
     out = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .._check import Array
-from ._coefficients import derivative
+from ._coefficients import degrees, derivative
 
 _LARGEST = np.finfo(np.float64).max
 _SIGN = np.iinfo(np.int64).min
@@ -21,7 +21,7 @@ def real_roots(c: Array) -> Array:
     """
     rows, width = c.shape
     out = np.full((rows, max(width - 1, 1)), np.nan)
-    degree = np.max(np.where(c != 0, np.arange(width), 0), axis=-1, initial=0)
+    degree = degrees(c)
     for d in np.unique(degree[degree > 0]):
         k = np.flatnonzero(degree == d)
         p = c[k, : d + 1]

@@ -20,7 +20,7 @@ _POWERS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 def number(x: float) -> str:
     """The shortest form that reads back as x, without a trailing .0."""
-    return repr(float(x) + 0.0).removesuffix(".0")
+    return "+inf" if x == np.inf else repr(float(x) + 0.0).removesuffix(".0")
 
 
 def shifted(variable: str, by: float) -> str:
@@ -82,7 +82,7 @@ def piecewise(f: Pieces, variable: str = "t") -> str:
             parts.append(f"{number(f.values[k])} at {number(f.points[k])}")
     for infinite in (np.inf, -np.inf):
         if np.any(special == infinite):
-            parts.append(f"{'+' if infinite > 0 else ''}{infinite} elsewhere")
+            parts.append(f"{number(infinite)} elsewhere" if parts else number(infinite))
     return "; ".join(parts) or "undefined"
 
 

@@ -208,10 +208,8 @@ class Univariate(Batched):
         lower, upper = self._left(a), self._right(b)
         if np.any(eps):
             # With ε = 0 an end may have an empty set beside others that do not.
-            wider = [
-                np.isfinite(self._value(e)) & np.isfinite(e) & np.greater(eps, 0)
-                for e in (a, b)
-            ]
+            size = [abs(self._value(e)) + abs(e) for e in (a, b)]
+            wider = [np.isfinite(x) & np.greater(eps, 0) for x in size]
             ends = [
                 self._subdifferential(np.where(ok, e, 0.0), eps)
                 for ok, e in zip(wider, (a, b), strict=True)

@@ -37,7 +37,7 @@ class Convexity(Univariate):
 
     @property
     def is_convex(self) -> bool:  # type: ignore[override]
-        """Whether f, +inf outside its domain, is convex."""
+        """Whether f is convex, and defined and above -inf everywhere."""
         return not self._violation
 
     @property
@@ -53,7 +53,7 @@ class Convexity(Univariate):
         """What keeps f from being convex."""
         f = self._pieces
         if not (np.all(f.coefficients[:, 0] > -np.inf) and np.all(f.values > -np.inf)):
-            return "it is undefined or -inf somewhere"
+            return "it is undefined or -inf somewhere; where(f.domain, f, inf) mends that"
         if len(self._atoms) > 1:
             return f"its domain {union(self._atoms)} is not an interval"
         lower, upper = self.ends

@@ -112,7 +112,10 @@ class Derivatives(ConvexTransforms):
     # -- distributions ----------------------------------------------------------------
 
     def distributional_derivative(self, order: int = 1) -> Distribution:
-        """The derivative as a distribution on the interior of the domain."""
+        """
+        The derivative as a distribution, which lives on the interior of the closure of
+        the domain: neither single points nor what happens at them matter.
+        """
         from .distribution import Distribution
 
         return Distribution._of({None: self._pieces}, {}).derivative(order)

@@ -11,7 +11,7 @@ import numpy as np
 from ._border import number
 from ._coefficients import derivative, evaluate, middles
 from ._pairing import derivatives_at, regular
-from ._parts import Part, Parts, almost_everywhere, collected, restricted
+from ._parts import Part, Parts, almost_everywhere, collected, integral, restricted
 from ._points import atoms, union
 from ._polynomials import ROUNDING, Pieces, checked, constant
 from .bump import TestFunction
@@ -296,7 +296,7 @@ class Distribution:
         anchor if there is none. NotImplementedError for smooth factors.
         """
         self._plain("antiderivative")
-        p = self._parts[None].integral()
+        p = integral(self._parts[None])
         terms = {(a, k - 1): w for (a, k), w in self._terms.items() if k}
         spots = [(a, w) for (a, k), w in self._terms.items() if not k]
         if spots:
@@ -365,7 +365,7 @@ def agreement(f: Piecewise) -> Agreement:
     distributional one, and if not the difference, a sum of Dirac terms at the jumps.
 
     They agree if and only if f is almost everywhere equal to a function that is
-    absolutely continuous on the compact intervals inside the domain.
+    absolutely continuous on the compact intervals inside the closure of the domain.
     """
     if not isinstance(f, Piecewise):
         raise TypeError(f"f must be a piecewise polynomial, got {type(f).__name__}")

@@ -128,8 +128,8 @@ class PiecewiseLinear(Piecewise):
         points = rows[:-1]
         heights = np.where(np.isinf(self.slopes), np.inf, self._heights)
         c = np.stack([heights, self._flat], -1)[rows]
-        t = self.breakpoints[points]
-        return Pieces(t, c, self._anchors[rows], self._knots[points]).simplified()
+        each = (self.breakpoints[points], c, self._anchors[rows], self._knots[points])
+        return Pieces(*(a.astype(np.float64) for a in each)).simplified()
 
     # -- reading the pieces -----------------------------------------------------------
 

@@ -34,7 +34,8 @@ def where(points: portion.Interval, f: Any, g: Any) -> Piecewise:
     """
     f on a set of points, g elsewhere: where(t > 0, t, 0) is relu.
 
-    f and g are piecewise polynomials or numbers, ±inf among them.
+    f and g are piecewise polynomials or numbers, ±inf among them. Sets are joined by
+    & and |, as in (t > 0) & (t < 1); `and` and 0 < t < 1 do not mean that in Python.
     """
     parts = atoms("points", points)
     cuts = np.unique([e for a in parts for e in a[:2] if np.isfinite(e)])

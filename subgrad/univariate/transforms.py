@@ -212,7 +212,7 @@ class ConvexTransforms(Convexity):
                 "the deconvolution is +inf everywhere, as the conjugate of the second "
                 "function outgrows that of the first one"
             ) from error
-        return _conjugate(hull)
+        return hull.conjugate()
 
     def epi_scaling(self, factor: float) -> Piecewise:
         """factor f(t / factor), factor > 0, which scales the epigraph."""
