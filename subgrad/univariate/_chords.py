@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from .._check import Array
+from ._bisection import LARGEST, last
 from ._coefficients import derivative, evaluate
 from ._pieces import pick, search
 from ._polynomials import Mask, Pieces
-from .convex import _LARGEST, Number, _last
+from .convex import Number
 
 
 def steepest(f: Pieces, right: Array, t: Array, eps: Number, value: Array) -> Array:
@@ -61,7 +62,7 @@ def _polynomial(
         gone = evaluate(slopes, s - a) * (s - t)
         return gone - (evaluate(c, s - a) - value) < eps
 
-    s = _last(falling, low, np.minimum(up, _LARGEST))
+    s = last(falling, low, np.minimum(up, LARGEST))
     chord = (evaluate(c, s - a) - value + eps) / (s - t)
     out = np.where(s == up, chord, evaluate(slopes, s - a))
     # More than ε below f(t) from the start.

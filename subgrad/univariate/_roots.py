@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from .._check import Array
+from ._bisection import LARGEST, last
 from ._coefficients import degrees, derivative
 
-_LARGEST = np.finfo(np.float64).max
-_SIGN = np.iinfo(np.int64).min
 _ROUNDING = 4 * np.finfo(np.float64).eps
 
 
@@ -51,20 +50,17 @@ def _between(p: Array, turns: Array) -> Array:
     The roots of polynomials from those of their derivatives: at most one in each of
     the intervals that these leave, found by halving to the last bit, or at its end.
     """
-    ends = np.full((*turns.shape[:-1], 1), _LARGEST)
-    turns = np.sort(np.nan_to_num(turns, nan=_LARGEST), axis=-1)
+    ends = np.full((*turns.shape[:-1], 1), LARGEST)
+    turns = np.sort(np.nan_to_num(turns, nan=LARGEST), axis=-1)
     t = np.concatenate([-ends, turns, ends], -1)
     value, size = _at(p, t), _at(abs(p), abs(t))
     touching = (abs(value) <= _ROUNDING * size) & np.isfinite(value)
     sign = np.where(touching, 0.0, np.sign(value))
     start, stop = sign[:, :-1], sign[:, 1:]
-    near, far = _rank(t[:, :-1]), _rank(t[:, 1:])
-    for _ in range(64):
-        middle = (near >> 1) + (far >> 1) + (near & far & 1)
-        same = np.sign(_at(p, _number(middle))) == start
-        near, far = np.where(same, middle, near), np.where(same, far, middle)
-    found = _polished(p, _number(far))
-    found = np.where((found > t[:, :-1]) & (found < t[:, 1:]), found, _number(far))
+    same = last(lambda s: np.sign(_at(p, s)) == start, t[:, :-1], t[:, 1:])
+    far = np.nextafter(same, t[:, 1:])
+    found = _polished(p, far)
+    found = np.where((found > t[:, :-1]) & (found < t[:, 1:]), found, far)
     # At 0 the terms underflow.
     around = (t[:, :-1] < 0) & (t[:, 1:] > 0) & (p[:, :1] == 0)
     found = np.where(around, 0.0, np.where(start * stop < 0, found, np.nan))
@@ -100,13 +96,3 @@ def _at(p: Array, t: Array) -> Array:
     for j in range(p.shape[-1] - 1, -1, -1):
         out = out * t + p[..., j, None]
     return out
-
-
-def _rank(x: Array) -> Array:
-    """The position of a number among all of them, so that halving takes 64 steps."""
-    bits = x.view(np.int64)
-    return np.where(bits >= 0, bits, _SIGN - bits)
-
-
-def _number(rank: Array) -> Array:
-    return np.where(rank >= 0, rank, _SIGN - rank).view(np.float64)

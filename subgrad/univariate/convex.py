@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from .._batch import Batched
 from .._check import Array, nonnegative, positive, real
 from ..interval import Interval
+from ._bisection import LARGEST, last
 from ._points import union
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 Number = Array | float
 Mask = NDArray[np.bool_]
-_LARGEST = np.finfo(np.float64).max
 _ROUNDING = 4 * np.finfo(np.float64).eps
 
 
@@ -245,10 +245,10 @@ class Univariate(Batched):
         shape = np.broadcast_shapes(self._shape(t), np.shape(eps))
         with np.errstate(over="ignore", invalid="ignore"):
             start = np.where(np.isfinite(right), right, left)
-            start = np.clip(start, -_LARGEST, _LARGEST)
+            start = np.clip(start, -LARGEST, LARGEST)
             start = np.broadcast_to(start, shape).astype(np.float64)
-            upper = _last(inside, start, _LARGEST)
-            lower = _last(inside, start, -_LARGEST)
+            upper = last(inside, start, LARGEST)
+            lower = last(inside, start, -LARGEST)
         # At a left end of the domain the set goes down to -inf, at a right one to +inf.
         lower = np.where(left == -np.inf, -np.inf, lower)
         upper = np.where(right == np.inf, np.inf, upper)
@@ -281,9 +281,9 @@ class Univariate(Batched):
         def before(s: Array) -> Mask:
             return s + step * self._left(s) <= t
 
-        start = np.full(np.broadcast_shapes(self._shape(t), np.shape(step)), -_LARGEST)
+        start = np.full(np.broadcast_shapes(self._shape(t), np.shape(step)), -LARGEST)
         with np.errstate(over="ignore", invalid="ignore"):
-            p = _last(before, start, _LARGEST)
+            p = last(before, start, LARGEST)
         return self._cast(p, t, step)
 
     # -- affine changes, see `Transformed` --------------------------------------------
@@ -298,6 +298,11 @@ class Univariate(Batched):
 
     def __sub__(self, other: Any) -> Any:
         return self + -other
+
+    def __truediv__(self, divisor: Any) -> Any:
+        return (
+            self * (1 / divisor) if isinstance(divisor, int | float) else NotImplemented
+        )
 
     def __mul__(self, factor: Any) -> Any:
         """factor * φ for a number > 0."""
@@ -369,30 +374,3 @@ def single(p: Array, core: int = 0) -> Any:
 def _plain(p: Array) -> Number:
     """Arrays without axes as Python numbers, which do not widen float32."""
     return p.item() if p.ndim == 0 else p
-
-
-_SIGN = np.iinfo(np.int64).min
-
-
-def _rank(x: Array) -> NDArray[np.int64]:
-    """The position of a float64 among all float64; its own inverse on the bits."""
-    bits = x.view(np.int64)
-    return np.where(bits >= 0, bits, _SIGN - bits)
-
-
-def _last(inside: Callable[[Array], Mask], start: Array, stop: Number) -> Array:
-    """
-    The last float64 from start towards stop that is inside; start if there is none.
-
-    The entries inside are to form an interval beginning at start. Halving the ranks
-    reaches the last bit in 64 steps, however far the answer is.
-    """
-    near = _rank(start)
-    far = _rank(np.full_like(start, stop))
-    near = np.where(inside(np.full_like(start, stop)), far, near)
-    for _ in range(64):
-        middle = (near >> 1) + (far >> 1) + (near & far & 1)
-        bits = np.where(middle >= 0, middle, _SIGN - middle)
-        good = inside(bits.view(np.float64))
-        near, far = np.where(good, middle, near), np.where(good, far, middle)
-    return np.where(near >= 0, near, _SIGN - near).view(np.float64)

@@ -53,7 +53,10 @@ class Convexity(Univariate):
         """What keeps f from being convex."""
         f = self._pieces
         if not (np.all(f.coefficients[:, 0] > -np.inf) and np.all(f.values > -np.inf)):
-            return "it is undefined or -inf somewhere; where(f.domain, f, inf) mends that"
+            return (
+                "it is undefined or -inf somewhere; where(f.domain, f, inf) makes it "
+                "+inf there"
+            )
         if len(self._atoms) > 1:
             return f"its domain {union(self._atoms)} is not an interval"
         lower, upper = self.ends
