@@ -66,10 +66,12 @@ def pieces(t: Array, s: Array, a: Array, v: Array) -> tuple[Array, Array]:
     lead = np.full((*t.shape[:-1], 1), np.inf)
     a, v = a[..., None], v[..., None]
     anchors = np.clip(a, np.concatenate([-lead, t], -1), np.concatenate([t, lead], -1))
-    length = np.diff(anchors)
-    with np.errstate(invalid="ignore"):
-        up = np.where((length > 0) & (anchors[..., :-1] >= a), s[..., :-1] * length, 0)
-        down = np.where((length > 0) & (anchors[..., 1:] <= a), s[..., 1:] * length, 0)
+    # An infinite slope leads nowhere: its piece has no length on the side of a.
+    length, s = np.diff(anchors), np.where(np.isinf(s), 0.0, s)
+    up = s[..., :-1] * length
+    up *= anchors[..., :-1] >= a
+    down = s[..., 1:] * length
+    down *= anchors[..., 1:] <= a
     v = np.broadcast_to(v, (*np.broadcast_shapes(v.shape[:-1], up.shape[:-1]), 1))
     up, down = (np.broadcast_to(x, (*v.shape[:-1], x.shape[-1])) for x in (up, down))
     right = np.cumsum(np.concatenate([v, up], -1), -1)

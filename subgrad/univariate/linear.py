@@ -193,7 +193,10 @@ class PiecewiseLinear(Piecewise):
     def _right(self, t: Array) -> Array:
         return self._slope(t, np.greater_equal, "right")
 
-    _both = Univariate._both
+    def _both(self, t: Array) -> tuple[Array, Array]:
+        # Passes for both sides cost more than one search from here on.
+        alone = self.batch or self._count <= 2
+        return Univariate._both(self, t) if alone else super()._both(t)
 
     def _slope(self, t: Array, beyond: Callable[..., Mask], side: Side) -> Array:
         if self._count > FEW:

@@ -37,9 +37,9 @@ def linear(n: int, rng: np.random.Generator) -> PiecewiseLinear:
 
 
 def quadratic(n: int, rng: np.random.Generator) -> Piecewise:
-    """n breakpoints between pieces of degree 2, with kinks at half of them."""
-    f = linear(n // 2, rng).moreau_envelope(0.01)
-    return f + linear(n // 4, rng) + linear(n // 4, rng).moreau_envelope(0.1)
+    """n breakpoints between pieces of degree 2, with kinks at a quarter of them."""
+    f = linear(n // 4, rng).moreau_envelope(0.01)
+    return f + linear(n // 4, rng) + linear(n // 8, rng).moreau_envelope(0.1)
 
 
 def fresh(f: Any) -> Any:
