@@ -35,7 +35,7 @@ def directions(n: int, count: int = 8) -> np.ndarray:
     return np.concatenate([grid, r.standard_normal((count, n))])
 
 
-def fewer(S, n: int = 16) -> np.ndarray:
+def fewer(S, n: int = 10) -> np.ndarray:
     """All directions for sets with closed forms, 0 and n more for the others."""
     every = directions(S.dim)
     if isinstance(S, CLOSED):
@@ -169,7 +169,7 @@ def test_exposed_face(S):
 @alive
 def test_eps_face_is_between_the_face_and_the_slice(S):
     found = [np.empty((0, S.dim))]
-    for d in fewer(S, 8):
+    for d in fewer(S, 6):
         h = S.support(d)
         if not np.isfinite(h):
             continue
