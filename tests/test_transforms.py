@@ -544,6 +544,14 @@ def test_proximal_average_with_itself(f):
         assert h.breakpoints.size == anew(f).breakpoints.size
 
 
+def test_proximal_average_of_one_function_alone_is_that_function():
+    f, g = abs(t), t**2 / 3 + abs(t - 0.1)
+    assert f.proximal_average(g, 0) == f and f.proximal_average(g, 1) == g
+    assert sg.relu.proximal_average(f, 0) == sg.relu
+    with pytest.raises(ValueError, match="slope falls"):
+        f.proximal_average(-f, 1)
+
+
 def test_proximal_average_keeps_the_ends_of_the_domain():
     box, rng = indicator(P.closed(-1, 2)), np.random.default_rng(0)
     for weight, step in zip(rng.random(60), 10 ** rng.normal(size=60), strict=True):

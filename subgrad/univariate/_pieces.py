@@ -58,25 +58,28 @@ def slope_at(s: Array, passed: Mask) -> Array:
 
 def pieces(t: Array, s: Array, a: Array, v: Array) -> tuple[Array, Array]:
     """
-    For every piece its point nearest to a, and φ there.
+    For every piece its point nearest to a, and φ there; 0 stands for infinite slopes,
+    whose pieces have no length on the side of a.
 
     Sums start from a, so that a distant breakpoint adds no rounding near a; they are
     formed as `line` does, so that neighbouring pieces meet to the bit.
     """
-    lead = np.full((*t.shape[:-1], 1), np.inf)
     a, v = a[..., None], v[..., None]
-    anchors = np.clip(a, np.concatenate([-lead, t], -1), np.concatenate([t, lead], -1))
-    # An infinite slope leads nowhere: its piece has no length on the side of a.
-    length, s = np.diff(anchors), np.where(np.isinf(s), 0.0, s)
+    batch = np.broadcast_shapes(a.shape[:-1], t.shape[:-1])
+    anchors = np.empty((*batch, t.shape[-1] + 1), np.result_type(a, t))
+    np.minimum(a, t, out=anchors[..., :-1])
+    anchors[..., -1:] = a
+    np.maximum(anchors[..., 1:], t, out=anchors[..., 1:])
+    length = np.diff(anchors)
     up = s[..., :-1] * length
     up *= anchors[..., :-1] >= a
     down = s[..., 1:] * length
     down *= anchors[..., 1:] <= a
     v = np.broadcast_to(v, (*np.broadcast_shapes(v.shape[:-1], up.shape[:-1]), 1))
     up, down = (np.broadcast_to(x, (*v.shape[:-1], x.shape[-1])) for x in (up, down))
-    right = np.cumsum(np.concatenate([v, up], -1), -1)
-    left = np.cumsum(np.concatenate([v, -down[..., ::-1]], -1), -1)[..., ::-1]
-    return anchors, np.where(anchors >= a, right, left)
+    sums = [np.concatenate([v, x], -1) for x in (up, -down[..., ::-1])]
+    right, left = (np.cumsum(x, -1, out=x) for x in sums)
+    return anchors, np.where(anchors >= a, right, left[..., ::-1])
 
 
 def pick(a: Array, k: Any) -> Array:

@@ -78,24 +78,22 @@ class PiecewiseLinear(Piecewise):
         self, t: Array, s: Array, at: tuple[Array, Array], dual: tuple[Array, Array]
     ) -> Self:
         """Takes arrays that nobody else writes to."""
-        anchors, heights = pieces(t, s, *at)
+        self._flatten(s)
+        anchors, heights = pieces(t, self._flat, *at)
         arrays = (t, s, anchors, heights, *at, *dual)
         for name, value in zip(self._arrays, arrays, strict=True):
             value = np.asarray(value)
             value.flags.writeable = False
             setattr(self, name, value)
-        self._prepare()
+        self._count, self._batch = t.shape[-1], super().batch
         return self
 
-    def _prepare(self) -> None:
-        """What follows from the arrays and would cost small calls their time."""
-        s = self.slopes
-        self._count = self.breakpoints.shape[-1]
-        self._flat = np.where(np.isinf(s), 0.0, s)
-        self._batch = super().batch
+    def _flatten(self, s: Array) -> None:
+        """Where the domain ends, and the slopes with 0 for infinite ones."""
         self._begins = bool(np.isinf(s[..., 0]).any())
         self._ends = bool(np.isinf(s[..., -1]).any())
         self._everywhere = not (self._begins or self._ends)
+        self._flat = s if self._everywhere else np.where(np.isinf(s), 0.0, s)
 
     @property
     def batch(self) -> tuple[int, ...]:
@@ -103,7 +101,8 @@ class PiecewiseLinear(Piecewise):
 
     def _item(self, index: tuple[int, ...]) -> Self:
         one = super()._item(index)
-        one._prepare()
+        one._flatten(one.slopes)
+        one._batch = ()
         return one
 
     @property

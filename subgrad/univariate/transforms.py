@@ -137,8 +137,9 @@ class ConvexTransforms(Convexity):
         degree = self._pieces.coefficients.shape[-1] - 1
         if degree > 2:
             raise NotImplementedError(
-                "the conjugate and the Moreau envelope are known up to degree 2, as "
-                f"beyond they are not piecewise polynomials; got degree {degree}"
+                "conjugate, Moreau envelope and cvxpy form are known up to degree 2, as "
+                "beyond the first two are not piecewise polynomials; got degree "
+                f"{degree}"
             )
         return Graph.of(self._pieces)
 
@@ -237,6 +238,10 @@ class ConvexTransforms(Convexity):
         if not 0 <= weight <= 1:
             raise ValueError(f"weight must lie in [0, 1], got {weight}")
         step = number("step", positive("step", step))
+        if weight in (0, 1):
+            f = _piecewise("other", other) if weight else self
+            f._refuse()
+            return self._of(f._pieces)
         one = self.moreau_envelope(step) * (1 - weight)
         two = _piecewise("other", other).moreau_envelope(step) * weight
         graph = Graph.of((one + two)._pieces).sharpened(step)
