@@ -137,9 +137,9 @@ class ConvexTransforms(Convexity):
         degree = self._pieces.coefficients.shape[-1] - 1
         if degree > 2:
             raise NotImplementedError(
-                "conjugate, Moreau envelope and cvxpy form are known up to degree 2, as "
-                "beyond the first two are not piecewise polynomials; got degree "
-                f"{degree}"
+                "conjugate, Moreau envelope and cvxpy form are known up to degree 2, "
+                "beyond which the first two are not piecewise polynomials; got "
+                f"degree {degree}"
             )
         return Graph.of(self._pieces)
 
