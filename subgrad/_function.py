@@ -13,7 +13,10 @@ from subgrad._set import Mask, Set
 def a_function(name: str, f: Any) -> Function:
     """f, or a TypeError if it is no Function."""
     if not isinstance(f, Function):
-        raise TypeError(f"{name} must be a Function, got {type(f).__name__}")
+        text = f"{name} must be a Function, got {type(f).__name__}"
+        if hasattr(f, "left_slope"):
+            text += "; one on the line becomes one by f(variable(1)) or separable(f)"
+        raise TypeError(text)
     return f
 
 

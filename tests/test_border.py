@@ -320,6 +320,8 @@ CALCULUS = [
     (lambda: moreau_envelope(norm1, nan), ValueError, f"t {NAN}"),
     (lambda: moreau_envelope(3), TypeError, "f must be a Function, got int"),
     (lambda: conjugate(3), TypeError, "f must be a Function, got int"),
+    (lambda: conjugate(relu), TypeError, "becomes one by .* or separable"),
+    (lambda: sg.minimize(relu, [0.0]), TypeError, "becomes one by .* or separable"),
     (lambda: fenchel_young(norm1, [1, 2], [1]), ValueError, r"g .*2\), got \(1,\)"),
     (lambda: fenchel_young(norm1, [1, 2], [nan, 1]), ValueError, f"g {NAN}"),
     (lambda: relu(x), ValueError, "one row, got 3; separable"),

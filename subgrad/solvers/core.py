@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from subgrad._check import Array, nonnegative, real, vector
-from subgrad.core import Function, Mask, Set
+from subgrad.core import Function, Mask, Set, a_function
 from subgrad.functions.indicator import Indicator
 from subgrad.solvers.certificate import region, single_cut
 from subgrad.solvers.cuts import Cuts
@@ -44,12 +44,7 @@ class Problem:
     radius: Any = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.function, Function):
-            kind = type(self.function).__name__
-            raise TypeError(
-                f"f must be a Function, got {kind}; one on the line becomes one by "
-                "f(variable(1)) or separable(f)"
-            )
+        a_function("f", self.function)
         if not isinstance(self.constraint, Set | None):
             kind = type(self.constraint).__name__
             raise TypeError(f"constraint must be a Set, got {kind}")
