@@ -7,12 +7,14 @@ from decimal import Context, Decimal, Overflow, localcontext
 
 import cvxpy as cp
 import numpy as np
+import portion
 import pytest
 from univariate_rows import POINTS, SMOOTH, every, every_smooth, inf
 
 from subgrad.univariate.catalog import (
     absolute,
     binary_entropy,
+    entropy,
     epsilon_insensitive,
     exponential,
     hinge,
@@ -28,6 +30,8 @@ from subgrad.univariate.catalog import (
     relu,
     square,
 )
+from subgrad.univariate.catalog import t as identity
+from subgrad.univariate.convex import Univariate
 from subgrad.univariate.hyperbola import HalfCircle, PseudoHuber
 from subgrad.univariate.logarithm import NegativeLog
 from subgrad.univariate.powers import DecreasingPower, HalfLinePower, Power
@@ -397,3 +401,71 @@ def test_pseudo_huber_is_a_change_of_itself():
     assert one == Transformed(PseudoHuber(), 9, 1 / 3)
     assert one.infimum == 0 and one.ends == (-inf, inf) and one(0) == 0
     assert one.left_slope(1e9) == pytest.approx(3, 1e-15)
+
+
+SPELLINGS = {
+    "sum": (exponential + 2, lambda x: np.exp(x) + 2),
+    "difference": (exponential - 0.5 * identity - 1, lambda x: np.exp(x) - 0.5 * x - 1),
+    "line first": (
+        3 * identity - 1 + logistic,
+        lambda x: 3 * x - 1 + np.log1p(np.exp(x)),
+    ),
+    "multiple": (2 * exponential, lambda x: 2 * np.exp(x)),
+    "quotient": (exponential / 4, lambda x: np.exp(x) / 4),
+    "argument": (exponential(1 - 2 * identity), lambda x: np.exp(1 - 2 * x)),
+    "shifted": (logistic(identity - 3), lambda x: np.logaddexp(0, x - 3)),
+    "all": (
+        3 * logistic(2 * identity - 1) / 2 + identity,
+        lambda x: 1.5 * np.log1p(np.exp(2 * x - 1)) + x,
+    ),
+    "batch": (2 * pinball([0.1, 0.9]) + 1, None),
+}
+
+
+@pytest.mark.parametrize(("phi", "formula"), SPELLINGS.values(), ids=SPELLINGS)
+def test_affine_changes_in_operators(phi, formula):
+    x = np.linspace(-3, 3, 25)
+    if formula is None:
+        formula = [2 * pinball(tau)._value(x) + 1 for tau in (0.1, 0.9)]
+        assert np.allclose(phi(x), formula, 1e-15)
+        return
+    assert isinstance(phi, Univariate)
+    assert np.allclose(phi(x), formula(x), 1e-13, 1e-13)
+    slope = (formula(x + 1e-6) - formula(x - 1e-6)) / 2e-6
+    assert np.allclose(phi.left_slope(x), slope, 1e-6, 1e-6)
+
+
+def test_operators_refuse_what_is_not_convex_or_not_affine():
+    for factor in (0, -1, -0.5):
+        with pytest.raises(ValueError, match="factor > 0, got"):
+            factor * exponential
+    with pytest.raises(ZeroDivisionError):
+        exponential / 0
+    for other in (absolute, identity**2, "1", None):
+        with pytest.raises(TypeError):
+            exponential + other
+        with pytest.raises(TypeError):
+            other * exponential
+    with pytest.raises(TypeError, match="got Exponential"):
+        exponential(abs(identity))
+
+
+DOMAINS = {
+    "line": (exponential, portion.open(-portion.inf, portion.inf)),
+    "closed": (entropy, portion.closedopen(0, portion.inf)),
+    "open": (negative_log, portion.open(0, portion.inf)),
+    "bounded": (binary_entropy, portion.closed(0, 1)),
+    "mirrored": (negative_log(1 - identity), portion.open(-portion.inf, 1)),
+}
+
+
+@pytest.mark.parametrize(("phi", "expected"), DOMAINS.values(), ids=DOMAINS)
+def test_domain_is_a_set_of_points(phi, expected):
+    assert phi.domain == expected
+    ends = [float(str(e).replace("+", "")) for e in (expected.lower, expected.upper)]
+    assert phi.ends == tuple(ends)
+
+
+def test_domain_of_a_batch_is_refused():
+    with pytest.raises(ValueError, match=r"batch of shape \(2,\); ends"):
+        _ = Power([2, 3]).domain
