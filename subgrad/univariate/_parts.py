@@ -64,7 +64,6 @@ def integral(p: Pieces) -> Pieces:
         # Sums start anew behind every gap, and behind the first point, each on its
         # own: differences of one long sum would lose the small behind the large.
         starts = np.flatnonzero(~finite | np.r_[True, ~finite[:-1]])
-        gain[0] = 0.0
         for part in np.split(np.arange(gain.size), starts[1:]):
             raised[part[1:], 0] += np.cumsum(gain[part[:-1]])
     out = blank(raised, np.where(finite, 0.0, np.nan))
