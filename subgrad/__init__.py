@@ -67,6 +67,7 @@ from subgrad.univariate.catalog import (
     binary_entropy,
     clip,
     dead_zone,
+    decreasing_power,
     entropy,
     epsilon_insensitive,
     exponential,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import cvxpy as cp
 import numpy as np
 
 
@@ -18,6 +19,16 @@ def close(a, b, tol=1e-8):
     both = np.isinf(a) | np.isinf(b)
     np.testing.assert_array_equal(a[both], b[both])
     np.testing.assert_allclose(a[~both], b[~both], atol=tol, rtol=tol)
+
+
+def cvxpy_has_the_same_prox(phi, tol):
+    """argmin of φ(x) + (x - t)² over the entries of x, by Clarabel."""
+    t, x = np.array([-2.0, -0.25, 0.5, 3.0]), cp.Variable(4)
+    objective = cp.sum(phi.to_cvxpy(x)) + cp.sum_squares(x - t)
+    cp.Problem(cp.Minimize(objective)).solve(
+        solver=cp.CLARABEL, tol_gap_abs=1e-9, tol_gap_rel=1e-9, tol_feas=1e-9
+    )
+    assert np.allclose(x.value, phi.prox(t, 0.5), tol, tol)
 
 
 def named_classes(root: type) -> Iterator[type]:

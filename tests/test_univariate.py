@@ -7,6 +7,7 @@ import pickle
 import cvxpy as cp
 import numpy as np
 import pytest
+from laws import cvxpy_has_the_same_prox
 from univariate_rows import (
     POINTS,
     SMOOTH,
@@ -280,13 +281,7 @@ def test_cvxpy_has_the_same_values(phi):
 
 @every
 def test_cvxpy_has_the_same_prox(phi):
-    t = np.array([-2.0, -0.25, 0.5, 3.0])
-    x = cp.Variable(4)
-    objective = cp.sum(phi.to_cvxpy(x)) + cp.sum_squares(x - t)
-    cp.Problem(cp.Minimize(objective)).solve(
-        solver=cp.CLARABEL, tol_gap_abs=1e-9, tol_gap_rel=1e-9, tol_feas=1e-9
-    )
-    assert np.allclose(x.value, phi.prox(t, 0.5), 1e-4, 1e-4)
+    cvxpy_has_the_same_prox(phi, 1e-4)
 
 
 @every_batch

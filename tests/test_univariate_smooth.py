@@ -14,6 +14,7 @@ from univariate_rows import POINTS, SMOOTH, every, every_smooth, inf
 from subgrad.univariate.catalog import (
     absolute,
     binary_entropy,
+    decreasing_power,
     entropy,
     epsilon_insensitive,
     exponential,
@@ -464,6 +465,16 @@ def test_domain_is_a_set_of_points(phi, expected):
     assert phi.domain == expected
     ends = [float(str(e).replace("+", "")) for e in (expected.lower, expected.upper)]
     assert phi.ends == tuple(ends)
+
+
+def test_constructors_by_name():
+    x = np.array([0.25, 1.0, 4.0])
+    assert np.allclose(decreasing_power(0.5)(x), -2 * np.sqrt(x), 1e-15)
+    assert np.allclose(decreasing_power(-1)(x), 1 / x, 1e-15)
+    assert np.allclose(power(3)(-x), x**3 / 3) and np.all(positive_power(3)(-x) == 0)
+    for r in (0, 1, 2):
+        with pytest.raises(ValueError, match="r must be below 1 and not 0"):
+            decreasing_power(r)
 
 
 def test_domain_of_a_batch_is_refused():

@@ -14,7 +14,7 @@ from .linear import PiecewiseLinear
 from .logarithm import BinaryEntropy, Logistic, NegativeLog
 from .operations import where
 from .piecewise import Piecewise, identity
-from .powers import PositivePartPower, Power
+from .powers import DecreasingPower, PositivePartPower, Power
 from .smooth import Entropy, Exponential, InverseNegative, NegativeSqrt, Square
 from .transformed import transformed
 
@@ -132,6 +132,11 @@ def power(p: Any) -> Power:
 def positive_power(p: Any) -> PositivePartPower:
     """max(t, 0)^p / p, p > 1."""
     return PositivePartPower(p)
+
+
+def decreasing_power(r: Any) -> DecreasingPower:
+    """-t^r / r for t > 0, r < 1, not 0: -2 √t for r = 1/2, 1 / t for r = -1."""
+    return DecreasingPower(r)
 
 
 def pseudo_huber(delta: Any = 1.0) -> Univariate:
