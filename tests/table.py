@@ -1,17 +1,24 @@
 """The only list: every function and every set on which the laws run.
 
-A new class is one row here. `Row.kinks` are points worth testing beside the lattice and
-Gaussian ones, `inexact` says where the subdifferential is a proved part only.
+A new class is one row here, or in one of the rows_*.py that are joined below.
+`Row.kinks` are points worth testing beside the lattice and Gaussian ones, `inexact`
+says where the subdifferential is a proved part only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import rows_entropic
+import rows_norms
+import rows_ordered
+import rows_pencil
+import rows_perspective
+import rows_spectral
+import rows_variation
 import scipy.sparse as sp
+from row import Row
 from scipy.sparse.linalg import aslinearoperator
 
 import subgrad as sg
@@ -96,31 +103,6 @@ slab = HalfSpace([1.0, 2, 0], 1.0, -1.0)
 
 def interval_box(low: Any, high: Any) -> Box:
     return Box(Interval(low, high))
-
-
-@dataclass
-class Row:
-    name: str
-    f: Any
-    n: int
-    kinks: Any = ()
-    cls: type | None = None  # the class this row stands for, type(f) unless said
-    twin: Any = None  # the same function, spelled otherwise
-    prox: bool = True
-    conjugate: bool = True
-    inexact: Callable[[np.ndarray], bool] = field(default=lambda x: False)
-    # Where the support function of the subdifferential is f'(x; .) though x is on the
-    # relative boundary of the domain and f is not polyhedral: nowhere, unless said.
-    closed: bool = False
-    cvxpy: bool = True
-
-    def points(self) -> np.ndarray:
-        r = np.random.default_rng(0)
-        grid = np.stack(np.meshgrid(*[[-1.0, 0, 1]] * self.n), -1).reshape(-1, self.n)
-        if len(grid) > 27:
-            grid = grid[r.permutation(len(grid))[:27]]
-        extra = np.asarray(self.kinks, float).reshape(-1, self.n)
-        return np.concatenate([grid, r.standard_normal((4, self.n)), extra])
 
 
 FUNCTIONS = [
@@ -512,3 +494,15 @@ SETS = {
 # A Domain is known through a function and asked through it; a NormalCone is what the
 # law of normal cones finds of curved sums, hulls and images.
 OTHER_SETS = (Domain, NormalCone)
+
+for area in (
+    rows_spectral,
+    rows_variation,
+    rows_ordered,
+    rows_norms,
+    rows_entropic,
+    rows_perspective,
+    rows_pencil,
+):
+    FUNCTIONS += area.FUNCTIONS
+    SETS |= area.SETS

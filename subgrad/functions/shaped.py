@@ -1,0 +1,54 @@
+"""Atoms of matrices, images and arrays: the shape comes from the argument."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from subgrad._check import real
+from subgrad.affine import AffineMap
+from subgrad.core import Function
+
+
+class ShapedAtom:
+    """An atom that takes its shape from what it is called on.
+
+    `f(X)` of an affine map with the shape of a matrix (or an image) is a Function of
+    the variable; `f(array)` is the value at one array of that shape. `f.at(shape)` is
+    the Function of the vector in row order. axes: how many axes an argument must
+    have, None for any number.
+    """
+
+    __array_ufunc__ = None
+
+    def __init__(self, make: Callable[..., Function], *args: Any, axes: Any = 2):
+        self.make, self.args, self.axes = make, args, axes
+
+    def at(self, shape: tuple[int, ...]) -> Function:
+        """The function of a vector that stands for an array of this shape."""
+        if self.axes not in (None, len(shape)):
+            raise ValueError(
+                f"{self!r} takes an array with {self.axes} axes, got shape {shape}"
+            )
+        return self.make(shape, *self.args)
+
+    def __call__(self, X: Any) -> Any:
+        if isinstance(X, AffineMap):
+            return self.at(X.shape)(X)
+        if isinstance(X, Function):
+            raise TypeError(f"{self!r} takes an affine map or an array")
+        X = real("X", X)
+        return self.at(X.shape).value(np.ravel(X))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ShapedAtom):
+            return NotImplemented
+        mine, its = (self.make, self.args), (other.make, other.args)
+        return mine == its and self.axes == other.axes
+
+    __hash__ = object.__hash__
+
+    def __repr__(self) -> str:
+        return f"{self.make.__name__}(shape{''.join(f', {a!r}' for a in self.args)})"

@@ -1,0 +1,11 @@
+"""Rows of the test table: functions of eigenvalues and singular values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from row import Row
+
+FUNCTIONS: list[Row] = []
+
+SETS: dict[str, Any] = {}
