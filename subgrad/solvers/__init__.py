@@ -5,7 +5,8 @@ from subgrad.solvers.certificate import (
     SubgradientCertificate,
     certify,
 )
-from subgrad.solvers.core import Problem, Solver, State, iterate, minimize
+from subgrad.solvers.core import Solver, State, iterate, minimize
+from subgrad.solvers.problem import Problem
 from subgrad.solvers.result import Result
 from subgrad.solvers.steps import (
     Constant,

@@ -1,107 +1,23 @@
-"""Problems, states, and the loop that drives a method until something stops it."""
+"""States, and the loop that drives a method until something stops it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from subgrad._check import Array, nonnegative, real, vector
-from subgrad.core import Function, Mask, Set, a_function
-from subgrad.functions.indicator import Indicator
+from subgrad._check import Array
+from subgrad.core import Function, Mask, Set
 from subgrad.solvers.certificate import region, single_cut
 from subgrad.solvers.cuts import Cuts
+from subgrad.solvers.problem import Problem
 from subgrad.solvers.result import Outcome, Result, intermediate
 from subgrad.solvers.stops import Gap, MaxIter, Stop, ZeroSubgradient
 
 
-def split(f: Function) -> tuple[Function | None, list[Set]]:
-    """f as a sum of terms and the sets of the indicators among them."""
-    from subgrad.calculus.sum import Sum
-
-    terms = f.parts if isinstance(f, Sum) else (f,)
-    kept = tuple(t for t in terms if not isinstance(t, Indicator))
-    sets = [t.domain for t in terms if isinstance(t, Indicator)]
-    if not kept:
-        return None, sets
-    return (kept[0] if len(kept) == 1 else Sum(kept)) if sets else f, sets
-
-
-@dataclass(frozen=True, eq=False)
-class Problem:
-    r"""Minimise f over a closed convex set C.
-
-    Indicators among the terms of f are taken out and become the constraint. `optimum`
-    is f* where it is known, `radius` a bound on the distance from the starting point to
-    a minimiser: numbers, or one per problem, that are believed.
-    """
-
-    function: Function
-    constraint: Set | None = None
-    optimum: Any = None
-    radius: Any = None
-
-    def __post_init__(self) -> None:
-        a_function("f", self.function)
-        if not isinstance(self.constraint, Set | None):
-            kind = type(self.constraint).__name__
-            raise TypeError(f"constraint must be a Set, got {kind}")
-        f, sets = split(self.function)
-        if f is None:
-            raise ValueError("f must have a term that is not an indicator")
-        sets += [] if self.constraint is None else [self.constraint]
-        if len(sets) > 1:
-            raise ValueError(
-                f"{len(sets)} constraint sets, but a method projects onto one: give "
-                "their intersection as one Set"
-            )
-        if sets and not np.all(sets[0].nonempty):
-            raise ValueError("constraint must not be empty")
-        put = object.__setattr__
-        put(self, "function", f)
-        put(self, "constraint", sets[0] if sets else None)
-        if self.optimum is not None:
-            put(self, "optimum", real("optimum", self.optimum))
-        if self.radius is not None:
-            put(self, "radius", nonnegative("radius", self.radius))
-
-    def start(self, x0: Any) -> Array:
-        """x0 checked, copied and projected, with the batch of f and the constraint."""
-        x = vector("x0", x0, self.function.n)
-        if x.size == 0:
-            raise ValueError(f"x0 must hold at least one point, got shape {x.shape}")
-        x, C = x.copy(), self.constraint
-        if C is not None:
-            if C.dim != x.shape[-1]:
-                raise ValueError(
-                    f"constraint must lie in R^{x.shape[-1]}, where x0 of shape "
-                    f"{x.shape} is, got a set in R^{C.dim}"
-                )
-            x = C._project(x)
-        value = np.asarray(self.function._value(x))
-        inside = np.isfinite(value)
-        if not inside.all():
-            where = f" (problem {np.argmin(inside)})" if value.ndim else ""
-            got = value[~inside][0]
-            raise ValueError(
-                f"x0{where} must lie in the domain of f, got f(x0) = {got}"
-            )
-        for name in ("optimum", "radius"):
-            a = getattr(self, name)
-            if (
-                a is not None
-                and np.broadcast_shapes(a.shape, value.shape) != value.shape
-            ):
-                raise ValueError(
-                    f"{name} must be a number or of shape {value.shape}, got {a.shape}"
-                )
-        return np.broadcast_to(x, (*value.shape, x.shape[-1]))
-
-
 class State(NamedTuple):
-    """Where a method stands after k steps and k + 1 calls of the oracle."""
+    """Where a method stands after k steps."""
 
     k: int
     x: Array
@@ -110,8 +26,10 @@ class State(NamedTuple):
     squared: Array  # |g|^2
     best_x: Array
     best_value: Array
-    memory: Any = None  # of the step rule
+    memory: Any = None  # of the method
     failed: Any = None  # where the oracle gave inf or nan at x; then g is 0 here
+    average: Any = None  # a point besides the best one, evaluated when the run ends
+    calls: Any = None  # of the oracle, if not k + 1
 
 
 class Solver(Protocol):
@@ -135,6 +53,29 @@ def evaluate(
     value = np.where(bad, value if fallback is None else fallback, value)
     g = np.where(bad[..., None], 0.0, g)
     return value, g, np.where(bad, 0.0, squared), bad
+
+
+def begin(problem: Problem, x: Array, memory: Any = None) -> State:
+    """The state at x, a point of the constraint."""
+    value, g, squared, failed = evaluate(problem, x)
+    return State(0, x, value, g, squared, x, value, memory, failed)
+
+
+def advance(
+    problem: Problem, state: State, x: Array, memory: Any = None, average: Any = None
+) -> State:
+    """The state at x after one more call of the oracle, with the best point kept."""
+    value, g, squared, failed = evaluate(problem, x, state.best_value)
+    best_x, best = x, value
+    better = value < state.best_value
+    if not better.all():
+        best_x, best = state.best_x, state.best_value
+        if better.any():
+            best = np.where(better, value, best)
+            best_x = np.where(better[..., None], x, best_x)
+    return State(
+        state.k + 1, x, value, g, squared, best_x, best, memory, failed, average
+    )
 
 
 def iterate(solver: Solver, problem: Problem, x0: Any) -> Iterator[State]:
@@ -271,16 +212,18 @@ def _result(
     x, fun, status, proved = outcome.x, outcome.fun, outcome.status, outcome.proved
     certificate = None
     broken = bool(np.any((status == "error") | (status == "interrupted")))
+    tries = [] if outcome.average is None else [outcome.average]
     if bundle is not None:
         certificate, lowest = bundle.certificate()
-        if not broken:
-            value = problem.function._value(lowest)
-            bundle.calls += 1
-            better = value < fun
-            fun = np.where(better, value, fun)
-            x = np.where(better[..., None], lowest, x)
+        tries.append(lowest)
     elif proved.any() and not broken and problem.optimum is None:
         certificate = single_cut(problem.function, problem.constraint, x)
+    for point in [] if broken else tries:
+        value = problem.function._value(point)
+        better = value < fun
+        fun = np.where(better, value, fun)
+        x = np.where(better[..., None], point, x)
+        outcome.calls += 1
     lower = np.full(fun.shape, -np.inf)
     if certificate is not None:
         lower = np.array(certificate.lower_bound)
@@ -309,6 +252,6 @@ def _result(
         message=outcome.message(),
         success=proved[()],
         nit=outcome.nit[()],
-        nfev=(outcome.nit + 1 + (0 if bundle is None else bundle.calls))[()],
+        nfev=(outcome.calls + (0 if bundle is None else bundle.calls))[()],
         history=np.array(history),
     )

@@ -11,7 +11,7 @@ from subgrad.core import Mask, Set, norm
 from subgrad.solvers.certificate import CutCertificate, cut_bound
 
 if TYPE_CHECKING:
-    from subgrad.solvers.core import Problem
+    from subgrad.solvers.problem import Problem
 
 MEMORY = 2**26  # bytes
 ENTRIES = 400_000  # of the matrix of the linear program, which takes a second or two

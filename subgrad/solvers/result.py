@@ -63,7 +63,8 @@ class Outcome:
         self.status = np.full(shape, "", object)
         self.proved = np.zeros(shape, bool)
         self.x, self.fun = np.array(state.best_x), np.array(state.best_value)
-        self.nit = np.zeros(shape, int)
+        self.nit, self.calls = np.zeros(shape, int), np.zeros(shape, int)
+        self.average = None if state.average is None else np.array(state.average)
         self.reasons: dict[str, str] = {}
 
     def finish(
@@ -76,6 +77,11 @@ class Outcome:
         self.x[new] = state.best_x[new]
         self.fun[new] = np.asarray(state.best_value)[new]
         self.nit[new], self.status[new], self.proved[new] = state.k, status, proof
+        self.calls[new] = (
+            state.k + 1 if state.calls is None else np.asarray(state.calls)[new]
+        )
+        if self.average is not None:
+            self.average[new] = state.average[new]
         self.reasons[status] = reason
         self.running = self.running & ~new
 

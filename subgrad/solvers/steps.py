@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from subgrad._check import Array, positive
+from subgrad._check import Array, count, positive
 
 if TYPE_CHECKING:
-    from subgrad.solvers.core import Problem, State
+    from subgrad.solvers.core import State
+    from subgrad.solvers.problem import Problem
 
 
 class StepRule(Protocol):
@@ -224,3 +225,59 @@ class EstimatedPolyak:
         margin = self.c / (state.k + 1) ** self.power
         excess = state.value - state.best_value + margin
         return excess / np.square(_length(state.squared)), None
+
+
+@dataclass(frozen=True)
+class LinearDecay:
+    r"""a_k = R (N - k) / (M (N+1)^(3/2)), k = 0 ... N - 1, for a run of n = N steps.
+
+    .. math:: f(x_N) - f^* \le \frac{M R}{\sqrt{N+1}}
+
+    at the last iterate, which no method can do better. R is `radius` or that of the
+    problem; M is `bound`, a bound on |g|, by default the largest |g_i| so far (then
+    the theorem is not proved). After n steps the point stays. M. Zamani and F. Glineur,
+    Exact convergence rate of the last iterate in subgradient methods, SIAM J. Optim. 35
+    (2025).
+    """
+
+    n: int
+    radius: Any = None
+    bound: Any = None
+
+    def __post_init__(self) -> None:
+        count(self.n)
+        for name in ("radius", "bound"):
+            if getattr(self, name) is not None:
+                _size(self, name)
+
+    def __call__(self, problem: Problem, state: State) -> tuple[Any, Any]:
+        radius = problem.radius if self.radius is None else self.radius
+        if radius is None:
+            raise ValueError(
+                "LinearDecay needs a radius, a bound on the distance from x0 to a "
+                "minimiser: LinearDecay(n, radius) or minimize(radius=...)"
+            )
+        memory, bound = None, self.bound
+        if bound is None:
+            memory = np.maximum(
+                0.0 if state.memory is None else state.memory, np.sqrt(state.squared)
+            )
+            bound = np.where(memory > 0, memory, 1.0)
+        left = max(self.n - state.k, 0)
+        return radius * left / (bound * (self.n + 1) ** 1.5), memory
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    r"""a_k = ε / |g_k|²: some f(x_i) - f* <= ε after (M R / ε)² steps, M unknown.
+
+    eps may be one number or one per problem.
+    """
+
+    eps: Any
+
+    def __post_init__(self) -> None:
+        _size(self, "eps")
+
+    def __call__(self, problem: Problem, state: State) -> tuple[Any, Any]:
+        return self.eps / np.square(_length(state.squared)), None

@@ -19,8 +19,9 @@ from subgrad._check import Array
 from subgrad.core import Mask, norm
 
 if TYPE_CHECKING:
-    from subgrad.solvers.core import Problem, State
+    from subgrad.solvers.core import State
     from subgrad.solvers.cuts import Cuts
+    from subgrad.solvers.problem import Problem
 
 Watch = Callable[["State"], bool | Mask]
 

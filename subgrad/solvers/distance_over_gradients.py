@@ -1,0 +1,70 @@
+"""Steps that need no constant at all: distance walked over gradients seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from subgrad._check import Array
+from subgrad.core import norm
+
+if TYPE_CHECKING:
+    from subgrad.solvers.core import State
+    from subgrad.solvers.problem import Problem
+
+
+class Walk(NamedTuple):
+    """What the two rules remember, numbers of the shape of a value."""
+
+    x0: Array
+    reach: Array  # r_k, the largest |x_i - x_0| so far
+    total: Array  # of the |g_i|^2, weighted
+
+
+def _start(state: State) -> Walk:
+    tiny = 1e-6 * (1 + norm(state.x))
+    return Walk(state.x, tiny, np.zeros_like(state.value))
+
+
+def _over(a: Array, total: Array) -> Array:
+    """a / sqrt(total), and 0 where nothing was seen yet."""
+    return np.where(total > 0, a / np.sqrt(np.where(total > 0, total, 1.0)), 0.0)
+
+
+@dataclass(frozen=True)
+class DoG:
+    r"""a_k = r_k / (sum_{i <= k} |g_i|²)^(1/2), r_k = max_{i <= k} |x_i - x_0|.
+
+    r_0 = 1e-6 (1 + |x_0|). The theorem is about the average of the x_k with the
+    weights r_k. M. Ivgi, O. Hinder and Y. Carmon, DoG is SGD's best friend, ICML 2023.
+    """
+
+    def __call__(self, problem: Problem, state: State) -> tuple[Any, Any]:
+        walk = state.memory or _start(state)
+        reach = np.maximum(walk.reach, norm(state.x - walk.x0))
+        total = walk.total + state.squared
+        return _over(reach, total), Walk(walk.x0, reach, total)
+
+    def weight(self, walk: Walk) -> Array:
+        return walk.reach
+
+
+@dataclass(frozen=True)
+class DoWG:
+    r"""a_k = r_k² / (sum_{i <= k} r_i² |g_i|²)^(1/2), r_k as in `DoG`.
+
+    The theorem is about the average of the x_k with the weights r_k². A. Khaled,
+    K. Mishchenko and C. Jin, DoWG unleashed, NeurIPS 2023.
+    """
+
+    def __call__(self, problem: Problem, state: State) -> tuple[Any, Any]:
+        walk = state.memory or _start(state)
+        reach = np.maximum(walk.reach, norm(state.x - walk.x0))
+        square = np.square(reach)
+        total = walk.total + square * state.squared
+        return _over(square, total), Walk(walk.x0, reach, total)
+
+    def weight(self, walk: Walk) -> Array:
+        return np.square(walk.reach)
