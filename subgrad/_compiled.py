@@ -17,4 +17,4 @@ def compiled(loop: Callable[..., Any]) -> Callable[..., Any]:
         from numba import njit
     except ImportError:
         return loop
-    return njit(cache=True, nogil=True)(loop)
+    return njit(cache=True, nogil=True, error_model="numpy")(loop)

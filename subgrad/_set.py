@@ -162,6 +162,10 @@ class Set(Batched):
         z = cp.Variable(self.dim)
         return cp.transforms.suppfunc(z, self.to_cvxpy(z))(x)
 
+    def _symmetries(self) -> tuple[Mask, Mask, Mask]:
+        """Coordinates: exchangeable with the next, even, constant, where known so."""
+        return (no := np.zeros(self.dim, bool)), no, no
+
     # Derived ---------------------------------------------------------------------
 
     @property
@@ -210,7 +214,11 @@ class Set(Batched):
         return np.where(self.nonempty, self._support(d), -np.inf)[()]
 
     def support_point(self, d: Any) -> Array:
-        """One s in S with <s, d> = h_S(d). ValueError if none is there."""
+        """One s in S with <s, d> = h_S(d). ValueError if h_S(d) = +inf or S is empty.
+
+        A few unbounded sets have d whose supremum is finite but not attained: then the
+        exposed face is empty, and this is a member that comes near.
+        """
         d = vector("d", d, self.dim)
         self._some("support_point")
         if np.any(np.isposinf(self._support(d))):

@@ -66,7 +66,7 @@ class AffineMap:
 
     Built from `variable`, by `A @ x`, `x + b`, `x - y`, `w * x`, `x[3:]`. A is a numpy
     array (leading axes are batch), a scipy.sparse array, or `linear(L)` of a
-    LinearOperator. A matrix variable is its vector in row order.
+    LinearOperator. A matrix or a longer array is its vector in row order.
     """
 
     __array_ufunc__ = None
@@ -226,7 +226,7 @@ class AffineMap:
 
     @property
     def T(self) -> AffineMap:
-        """The transpose of a matrix map."""
+        """The transpose of a matrix map, of more axes their reversal."""
         order = np.arange(self.rows).reshape(self.shape).T
         return self._select(order.ravel(), order.shape)
 
@@ -267,6 +267,11 @@ def _two_axes(name: str, A: Any, axis: int, shape: tuple[int, ...]) -> tuple[Any
     """A matrix to meet a matrix map at `axis`, and whether it came as a vector."""
     A, size = checked(name, A), shape[1 + axis]
     came, one = A.shape, A.ndim == 1
+    if len(shape) > 2:
+        raise ValueError(
+            f"a product with {name} needs a map with one or two axes, got one of "
+            f"shape {shape}"
+        )
     if one:
         A = np.array(np.expand_dims(A, -1 - axis))
     if A.ndim != 2 or A.shape[axis] != size or 0 in A.shape:
@@ -294,13 +299,14 @@ def _size(shape: Any) -> tuple[int, ...]:
         raise ValueError(
             f"shape must be a positive int or a tuple of them, got {shape}"
         )
-    if len(shape) > 2:
-        raise ValueError(f"a variable is a vector or a matrix, got shape {shape}")
     return tuple(int(k) for k in shape)
 
 
 def variable(shape: int | tuple[int, ...] = 1) -> AffineMap:
-    """The identity map on a new variable: n for a vector, (m, n) for a matrix."""
+    """The identity map on a new variable: n for a vector, (m, n) for a matrix.
+
+    A longer shape is an array with as many axes.
+    """
     (one,) = variables(shape)
     return one
 
@@ -368,7 +374,7 @@ class linear:
         _a_map("linear(L) @ x", x)
         if len(x.shape) > 1:
             raise ValueError(
-                f"linear(L) @ x takes a vector, got a matrix map of shape {x.shape}"
+                f"linear(L) @ x takes a vector, got a map of shape {x.shape}"
             )
         return x.__rmatmul__(self.L)
 

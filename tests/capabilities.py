@@ -108,7 +108,7 @@ def lines(
 def functions() -> dict[str, list[tuple[Any, np.ndarray]]]:
     found: dict[str, list[tuple[Any, np.ndarray]]] = {}
     for row in FUNCTIONS:
-        name = (row.cls or type(row.f)).__name__
+        name = row.atom or (row.cls or type(row.f)).__name__
         found.setdefault(name, []).append((row, inside(row)))
     return found
 

@@ -16,6 +16,7 @@ class Row:
     n: int
     kinks: Any = ()
     cls: type | None = None  # the class this row stands for, type(f) unless said
+    atom: str = ""  # the name in README's table, that of the class unless said
     twin: Any = None  # the same function, spelled otherwise
     prox: bool = True
     conjugate: bool = True

@@ -181,7 +181,7 @@ FUNCTIONS = [
     Row("singular quadratic", Quadratic(np.ones((2, 2))), 2),
     Row("sparse quadratic", Quadratic(sp.csr_array(P)), 3, twin=Quadratic(P)),
     Row("squared norm", squared_norm, 3),
-    Row("max affine", MaxAffine(A, b), 3, prox=False, conjugate=False),
+    Row("max affine", MaxAffine(A, b), 3, prox=False),
     # The calculus.
     Row("sum", norm1 + 0.5 * squared_norm + Linear([1.0, 0, -1]), 3, cls=Sum),
     Row("sum of norms", norm1(A @ x - b) + norm2(x), 3, prox=False, conjugate=False),
@@ -218,13 +218,12 @@ FUNCTIONS = [
     ),
     Row("reversed", norm1(-2.0 * x + 1.0), 3, twin=2.0 * norm1(x - 0.5)),
     Row("picked", norm2(x[1:] - [1.0, 0]), 3, conjugate=False),
-    Row("repeated", norm1(x[[0, 0, 2]]), 3, prox=False, conjugate=False),
+    Row("repeated", norm1(x[[0, 0, 2]]), 3, prox=False),
     Row(
         "sparse map",
         norm1(sp.csr_array(A) @ x - b),
         3,
         prox=False,
-        conjugate=False,
         twin=norm1(A @ x - b),
     ),
     Row(
@@ -232,7 +231,6 @@ FUNCTIONS = [
         norm_inf(sg.linear(aslinearoperator(A)) @ x),
         3,
         prox=False,
-        conjugate=False,
         twin=norm_inf(A @ x),
     ),
     Row(
@@ -240,7 +238,6 @@ FUNCTIONS = [
         norm1(np.array([[1.0, 2], [0, 1]]) @ X - X.T),
         4,
         prox=False,
-        conjugate=False,
     ),
     Row("blocks", norm1(u - v) + norm2(v), 4, prox=False, conjugate=False),
     Row("squared distance", squared_norm(x - [1.0, 0, -1]), 3),
@@ -252,7 +249,7 @@ FUNCTIONS = [
         conjugate=False,
         inexact=lambda x: bool(np.linalg.norm(A[:2] @ x) > 1 - 1e-9),
     ),
-    Row("relu by maximum", maximum(0 * x[0], x[0]), 3, prox=False, conjugate=False),
+    Row("relu by maximum", maximum(0 * x[0], x[0]), 3, prox=False),
     Row(
         "maximum",
         maximum(norm1(x), 2 * norm_inf(x), np.array([1.0, 1, 0]) @ x + 1),

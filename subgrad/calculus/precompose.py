@@ -217,15 +217,43 @@ class Precomposed(Function):
         return x + self.op.adjoint(self.f._prox(z, c * t) - z) / c
 
     def conjugate(self) -> Function:
-        r"""Of f(w x + b): f*(g / w) - <g / w, b>, w != 0 per coordinate."""
+        r"""Of f(w x + b), w != 0 per coordinate, and of h_S(A x + b), S bounded:
+
+        .. math:: f^*(g / w) - \langle g / w, b \rangle, \quad
+           \min \{-\langle b, s \rangle : A^T s = g, s \in S\}
+
+        The second is the indicator of Aᵀ S where b = 0, else S must have few vertices.
+        """
+        from subgrad.functions.support import Support
+
         w = self.op.w if isinstance(self.op, Diagonal) else np.zeros(1)
         if not np.all(w):
-            raise NotImplementedError("f(A x + b).conjugate: only for A = w I, w != 0")
+            if isinstance(self.f, Support) and self.f.finite:
+                return self._dual_of_support(self.f._body(self.op.rows))
+            raise NotImplementedError(
+                "f(A x + b).conjugate: only for A = w I, w != 0, or a support function "
+                "f of a bounded set"
+            )
         g = AffineMap(None, Diagonal(1 / w, self.op.rows), None, self.map.shape)
         star = precompose(self.f.conjugate(), g)
         if self.map.b is None:
             return star
         return star - g._with(*_row(self.map._full(), g))
+
+    def _dual_of_support(self, S: Set) -> Function:
+        from subgrad.functions.convex_interpolation import ConvexInterpolation
+        from subgrad.functions.indicator import Indicator
+
+        if self.map.b is None:
+            return Indicator(image(self.op.T, S))
+        corners = None if S.batch or self.map.batch else S._corners()
+        if corners is None or len(corners[0]) > 500:
+            raise NotImplementedError(
+                "h(A x + b).conjugate with a shift b: only where h is the support "
+                "function of a polytope with few vertices, not a batch"
+            )
+        points = corners[0]
+        return ConvexInterpolation(self.op.adjoint(points), -points @ self.map._full())
 
     def _cvxpy(self, x: Any) -> Any:
         z = self.op.to_cvxpy(x)

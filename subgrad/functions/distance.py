@@ -76,3 +76,16 @@ class Distance(Function):
 
         z = cp.Variable(self.S.dim)
         return cp.norm2(x - z) + cp.transforms.indicator(self.S.to_cvxpy(z))
+
+
+def distance(S: Set) -> Distance:
+    """d_S(x) = min{|x - s| : s in S}."""
+    return Distance(S)
+
+
+def squared_distance(S: Set) -> Function:
+    r"""d_S(x)², with the gradient 2 (x - P_S(x)): an envelope of the indicator of S."""
+    from subgrad.calculus.envelope import moreau_envelope
+    from subgrad.functions.indicator import Indicator
+
+    return moreau_envelope(Indicator(S), 0.5)

@@ -9,7 +9,7 @@ import numpy as np
 from subgrad._check import Array, real
 from subgrad.affine import AffineMap, Matrix
 from subgrad.calculus.precompose import Precomposed
-from subgrad.core import Mask, Set
+from subgrad.core import Function, Mask, Set
 from subgrad.functions.norms import max_entry
 from subgrad.sets.hull import Hull
 
@@ -47,9 +47,26 @@ class MaxAffine(Precomposed):
         A = np.broadcast_to(A, (*i.shape, *A.shape[-2:]))
         return v.max(-1), np.take_along_axis(A, i[..., None, None], -2)[..., 0, :]
 
+    def conjugate(self) -> Function:
+        r"""min{-<b, λ> : Aᵀ λ = g, λ in the simplex}, the hull of the (a_i, -b_i)."""
+        from subgrad.functions.convex_interpolation import ConvexInterpolation
+
+        if self.op.A.ndim > 2 or self.map.b.ndim > 1:
+            raise NotImplementedError("MaxAffine.conjugate of a batch")
+        return ConvexInterpolation(self.op.A, -self.map.b)
+
     def _nondecreasing(self, low: Array) -> Mask:
         A = self.op.A
         return np.all(A >= 0, axis=tuple(range(A.ndim - 1)))
 
     def __repr__(self) -> str:
         return f"MaxAffine({self.op.A!r}, {self.map.b!r})"
+
+
+def max_abs_affine(A: Any, b: Any = 0.0) -> MaxAffine:
+    """max_i |<a_i, x> - b_i|, A (..., m, n), b (..., m): NormInf of A x - b."""
+    A, b = real("A", A), real("b", b)
+    if A.ndim < 2:
+        raise ValueError(f"A must be a matrix (..., m, n), got shape {A.shape}")
+    b = np.broadcast_to(b, np.broadcast_shapes(b.shape, A.shape[-2:-1]))
+    return MaxAffine(np.concatenate([A, -A], -2), np.concatenate([-b, b], -1))

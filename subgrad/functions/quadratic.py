@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ class Quadratic(Function):
 
     def __init__(self, P: Any) -> None:
         self._sparse = hasattr(P, "toarray")
+        self._last: Any = None  # what _solver has factored
         self.P: Any = P.tocsr() if self._sparse else real("P", P)
         if self._sparse:
             real("P", self.P.data)
@@ -75,22 +77,46 @@ class Quadratic(Function):
     def _directional(self, x: Array, d: Array) -> Array:
         return np.vecdot(self._times(x), d)
 
+    @cached_property
+    def _spectrum(self) -> tuple[Array, Array]:
+        """Eigenvalues and eigenvectors, with which every t costs two products."""
+        w, V = np.linalg.eigh(self._dense())
+        return np.maximum(w, 0.0), V
+
+    def _solver(self, t: float) -> Any:
+        """The factors of I + t P; those of the last t are kept."""
+        from scipy.sparse import eye_array
+        from scipy.sparse.linalg import splu
+
+        last = self._last
+        if last is None or last[0] != t:
+            last = (t, splu((eye_array(self.n) + t * self.P).tocsc()))
+            self._last = last
+        return last[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        state.pop("_spectrum", None)
+        return state | {"_last": None}
+
     def _prox(self, x: Array, t: Array) -> Array:
         t = np.asarray(t)
-        if self._sparse and t.ndim == 0:
-            from scipy.sparse import eye_array
-            from scipy.sparse.linalg import splu
-
-            lu = splu((eye_array(self.n) + float(t) * self.P).tocsc())
-            return lu.solve(x.reshape(-1, self.n).T).T.reshape(x.shape)
-        M = np.eye(self.n) + t[..., None, None] * self._dense()
-        return np.linalg.solve(M, x[..., None])[..., 0]
+        if not self._sparse:
+            w, V = self._spectrum
+            return (x @ V / (1 + t[..., None] * w)) @ V.T
+        lead = np.broadcast_shapes(x.shape[:-1], t.shape)
+        x = np.broadcast_to(x, (*lead, self.n))
+        t = np.broadcast_to(t, lead)
+        p = np.empty(x.shape)
+        for step in np.unique(t):
+            p[t == step] = self._solver(float(step)).solve(x[t == step].T).T
+        return p
 
     def conjugate(self) -> Function:
         from subgrad.functions.indicator import Indicator
         from subgrad.sets.affine_subspace import AffineSubspace
 
-        w, V = np.linalg.eigh(self._dense())
+        w, V = self._spectrum
         keep = w > self.n * np.finfo(float).eps * max(w[-1], 0.0)
         inverse = (V[:, keep] / w[keep]) @ V[:, keep].T
         star = Quadratic((inverse + inverse.T) / 2)

@@ -143,6 +143,12 @@ class Box(Set):
         out = ((d > 0) & (x >= self.upper)) | ((d < 0) & (x <= self.lower))
         return ~np.any(out, axis=-1)
 
+    def _symmetries(self) -> tuple[Mask, Mask, Mask]:
+        low, up = self.lower, self.upper
+        # Of the last coordinate nobody asks.
+        same = (low == np.roll(low, -1, -1)) & (up == np.roll(up, -1, -1))
+        return same, low == -up, low == up
+
     def _recession(self) -> Box:
         low = np.where(self.lower == -np.inf, -np.inf, 0.0)
         up = np.where(self.upper == np.inf, np.inf, 0.0)

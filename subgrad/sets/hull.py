@@ -214,6 +214,11 @@ class CrossPolytope(Set):
         low = np.where(self.minus, -r, np.where(alone & self.plus, r, 0.0))
         return Interval._raw(low, up)
 
+    def _symmetries(self) -> tuple[Mask, Mask, Mask]:
+        up, down = self.plus, self.minus
+        same = (up == np.roll(up, -1, -1)) & (down == np.roll(down, -1, -1))
+        return same, up == down, ~(up | down)
+
     def _corners(self) -> Any:
         eye = self.radius * np.eye(self.dim)
         zero = np.zeros((int(np.any(self.zero)), self.dim))
@@ -222,6 +227,8 @@ class CrossPolytope(Set):
 
     def _normal_cone(self, x: Array, eps: Array) -> Set:
         eye, n = np.eye(self.dim), self.dim
+        if np.all(self.plus & self.minus):
+            return self._whole_normal_cone(x)
         r = self.radius[..., None, None]
         points = np.concatenate([r * eye, -r * eye, 0 * r * eye[:1]], axis=-2)
         zero = np.asarray(self.zero)[..., None]
@@ -231,6 +238,29 @@ class CrossPolytope(Set):
             for m, k in ((self.plus, n), (self.minus, n), (zero, 1))
         ]
         return Hull._raw(points, np.concatenate(masks, -1))._normal_cone(x, eps)
+
+    def _whole_normal_cone(self, x: Array) -> Set:
+        """The polar of all p - q, p a vertex and q one of the face that x is inside of.
+
+        One q is enough for all p; the others give lines. As x itself does not occur,
+        the generators carry no rounding.
+        """
+        from subgrad.sets.cone import Cone, Polar
+
+        eye, size, r = np.eye(self.dim), np.abs(x), self.radius[..., None]
+        on = size.sum(-1, keepdims=True) >= r * (1 - 1e-12)
+        top = np.argmax(size, axis=-1)[..., None]
+        sign = np.where(x < 0, -1.0, 1.0)
+        first = np.where(np.arange(self.dim) == top, sign, 0.0)[..., None, :]
+        first = np.where(on[..., None], first, 0.0)
+        others = on & (size > 1e-14 * r)
+        G = [eye - first, -eye - first, first - sign[..., None] * eye]
+        active = [np.broadcast_to(np.any(g, -1), g.shape[:-1]) for g in G]
+        active[2] = active[2] & others
+        shape = np.broadcast_shapes(*(g.shape for g in G))
+        G = [np.broadcast_to(g, shape) for g in G]
+        active = [np.broadcast_to(a, shape[:-1]) for a in active]
+        return Polar._raw(Cone._raw(np.concatenate(G, -2), np.concatenate(active, -1)))
 
     def _part(self, low: Mask, high: Mask) -> CrossPolytope:
         zero = self.zero | np.any(self.plus & self.minus, axis=-1)

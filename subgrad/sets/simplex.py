@@ -9,6 +9,7 @@ import numpy as np
 from subgrad._check import Array, count, positive, real
 from subgrad.core import Mask, Set
 from subgrad.interval import Interval
+from subgrad.sets._pour import ROUNDS, pour
 
 
 class CappedSimplex(Set):
@@ -69,6 +70,15 @@ class CappedSimplex(Set):
         room = self.upper - self.lower
         shape = np.broadcast_shapes(d.shape, room.shape, (*self.total.shape, 1))
         d, room = np.broadcast_to(d, shape), np.broadcast_to(room, shape)
+        if self._uncapped():
+            best = np.where(room > 0, d, -np.inf)
+            at = np.argmax(best, axis=-1, keepdims=True)
+            s = np.array(np.broadcast_to(self.lower, shape), order="C")
+            # No more than the room: where nothing is free, that is nothing.
+            most = np.take_along_axis(room, at, -1)
+            more = np.clip(self._slack()[..., None], 0, most)
+            np.put_along_axis(s, at, np.take_along_axis(s, at, -1) + more, -1)
+            return s, np.take_along_axis(d, at, -1)
         order = np.argsort(-d, axis=-1, kind="stable")
         sized = np.take_along_axis(room, order, -1)
         before = np.cumsum(sized, -1) - sized
@@ -113,15 +123,73 @@ class CappedSimplex(Set):
         w = np.take_along_axis(reach, low, -1)
         return self._band(d, level - w, level + w)
 
-    def _project(self, y: Array) -> Array:
-        r"""clip(y - theta, l, u) with its sum at `total`: a piecewise linear equation.
+    def _uncapped(self) -> bool:
+        """Whether any one free coordinate has room for all that is to be poured."""
+        room = self.upper - self.lower
+        return bool(np.all((room >= self._slack()[..., None]) | (room == 0)))
 
-        The sum falls with theta, with knots at y - u and y - l: sort those, find the
-        piece, solve it.
-        """
+    def _project(self, y: Array) -> Array:
+        """clip(y - theta, l, u), its sum at `total`: a piecewise linear equation."""
         shape = np.broadcast_shapes(y.shape, self.lower.shape, (*self.total.shape, 1))
         y = np.broadcast_to(y, shape)
+        if self._uncapped():
+            return self._pour(y)
         lower, upper = self.lower, self.upper
+        theta, solved = self._search(y)
+        if not solved:
+            theta = self._sort(y)
+        p = np.clip(y - theta, lower, upper)
+        # One Newton step on the free coordinates takes the rounding of the sums away.
+        free = (p > lower) & (p < upper)
+        off = (self.total[..., None] - p.sum(-1, keepdims=True)) / np.maximum(
+            free.sum(-1, keepdims=True), 1
+        )
+        return np.where(free, np.clip(p + off, lower, upper), p)
+
+    def _pour(self, y: Array) -> Array:
+        """The projection where no upper end binds, l + max(y - l - theta, 0)."""
+        n, slack = self.dim, np.maximum(self._slack(), 0.0)
+        z = np.where(self.upper > self.lower, y - self.lower, -np.inf).reshape(-1, n)
+        at, poured, _ = pour(z, np.broadcast_to(slack, y.shape[:-1]).reshape(-1))
+        s = np.array(np.broadcast_to(self.lower, y.shape), z.dtype, order="C")
+        s.reshape(-1)[at] += poured
+        return s
+
+    def _search(self, y: Array) -> tuple[Array, bool]:
+        """theta by Newton's method inside a bracket, and whether it was found."""
+        lower, upper, total = self.lower, self.upper, self.total[..., None]
+        low = (y - upper).min(-1, keepdims=True)
+        high = (y - lower).max(-1, keepdims=True)
+        theta = np.clip((y.sum(-1, keepdims=True) - total) / self.dim, low, high)
+        bottom, top = lower.sum(-1, keepdims=True), upper.sum(-1, keepdims=True)
+        theta = np.where(total <= bottom, high, np.where(total >= top, low, theta))
+        # The rounding of the sums, to which that of y - theta is added.
+        ends = np.maximum(np.abs(lower), np.abs(upper)).sum(-1, keepdims=True)
+        size, eps = ends + np.abs(total), 4 * np.finfo(theta.dtype).eps
+        # A member stays where it is: its active bounds are those it came with.
+        off = np.clip(y, lower, upper).sum(-1, keepdims=True) - total
+        theta = np.where(np.abs(off) <= eps * size, 0.0, theta)
+        last = np.full(theta.shape, np.inf)
+        for _ in range(ROUNDS):
+            free = y - theta
+            p = np.clip(free, lower, upper)
+            over = p.sum(-1, keepdims=True) - total
+            slope = np.count_nonzero(p == free, axis=-1, keepdims=True)
+            done = np.abs(over) <= eps * (size + slope * np.abs(theta))
+            if np.all(done):
+                return theta, True
+            low, high = np.where(over > 0, theta, low), np.where(over < 0, theta, high)
+            step = theta + over / np.maximum(slope, 1)
+            # Between kinks of both signs Newton may cycle: then the bracket is halved.
+            fine = (slope > 0) & (step > low) & (step < high)
+            fine &= np.abs(over) <= last / 2
+            step = np.where(fine, step, low + (high - low) / 2)
+            theta, last = np.where(done, theta, step), np.abs(over)
+        return theta, False
+
+    def _sort(self, y: Array) -> Array:
+        """theta by sorting its knots y - u and y - l and finding the piece."""
+        shape, lower, upper = y.shape, self.lower, self.upper
         knots = np.concatenate([y - upper, y - lower], axis=-1)
         # Left of all knots the sum is that of `upper`; y - u frees, y - l fixes again.
         turn = np.concatenate([-np.ones(shape), np.ones(shape)], axis=-1)
@@ -135,14 +203,7 @@ class CappedSimplex(Set):
         i = np.maximum((at >= total).sum(-1, keepdims=True) - 1, 0)
         s = np.take_along_axis(slope, i, -1)
         gap = total - np.take_along_axis(at, i, -1)
-        theta = np.take_along_axis(knots, i, -1) + gap / np.where(s == 0, 1, s)
-        p = np.clip(y - theta, lower, upper)
-        # One Newton step on the free coordinates takes the rounding of the sums away.
-        free = (p > lower) & (p < upper)
-        off = (total - p.sum(-1, keepdims=True)) / np.maximum(
-            free.sum(-1, keepdims=True), 1
-        )
-        return np.where(free, np.clip(p + off, lower, upper), p)
+        return np.take_along_axis(knots, i, -1) + gap / np.where(s == 0, 1, s)
 
     def _corners(self) -> Any:
         # Only where one coordinate takes all the slack.
@@ -161,6 +222,11 @@ class CappedSimplex(Set):
             np.maximum(self.lower, low[..., None] + self.upper),
             np.minimum(self.upper, up[..., None] + self.lower),
         )
+
+    def _symmetries(self) -> tuple[Mask, Mask, Mask]:
+        low, up = self.lower, self.upper
+        same = (low == np.roll(low, -1, -1)) & (up == np.roll(up, -1, -1))
+        return same, np.zeros(self.dim, bool), low == up
 
     def _interior(self, z: Array) -> Any:
         open_ = (self.lower < z) & (z < self.upper)
@@ -197,6 +263,12 @@ class Simplex(CappedSimplex):
         r = positive("radius", radius)
         lower = np.zeros(count(n))
         self._set(lower, np.broadcast_to(r[..., None], (*r.shape, n)), r)
+
+    def _alive(self) -> Any:
+        return np.ones(self.batch, bool)[()]
+
+    def _uncapped(self) -> bool:
+        return True
 
     def _support_cvxpy(self, x: Any) -> Any:
         import cvxpy as cp

@@ -56,6 +56,13 @@ def huber(M: float = 1.0) -> Piecewise:
     return Piecewise([-M, M], [[-M * M, -2 * M], [0, 0, 1], [-M * M, 2 * M]])
 
 
+def berhu(M: float = 1.0) -> Piecewise:
+    """|t| for |t| <= M, (t² + M²) / (2 M) beyond, M > 0: huber reversed (Owen 2007)."""
+    M = number("M", positive("M", M))
+    half, c = M / 2, 0.5 / M
+    return Piecewise([-M, 0, M], [[half, 0, c], [0, -1], [0, 1], [half, 0, c]])
+
+
 def steps(lower: int, upper: int) -> Piecewise:
     """The floor of t for lower <= t < upper, undefined elsewhere."""
     if not (_whole(lower) and _whole(upper)) or lower >= upper:

@@ -74,6 +74,36 @@ class PiecewiseLinear(Piecewise):
         t, s, a, v = (constant(p) for p in (t, s, a, v))
         self._set(t, s, (a, v), (g, g * a - v))
 
+    @classmethod
+    def from_points(cls, points: Any, values: Any) -> PiecewiseLinear:
+        """
+        The convex function through the data (t_i, y_i), linear between, +inf beyond.
+
+        `points`, `values`: (K,), K >= 1, in any order. ValueError where the data are
+        not convex; `Piecewise.convex_hull` or `convex_interpolation` go below them.
+        """
+        t, y = real("points", points), real("values", values)
+        if t.ndim != 1 or t.shape != y.shape or not t.size:
+            raise ValueError(
+                f"points and values must have shape (K,), got {t.shape} and {y.shape}"
+            )
+        order = np.argsort(t, kind="stable")
+        t, y = t[order], y[order]
+        same = np.diff(t) == 0
+        if np.any(same & (np.diff(y) != 0)):
+            twice = t[1:][same & (np.diff(y) != 0)][0]
+            raise ValueError(f"values must be one per point, got two at {twice}")
+        t, y = t[np.r_[True, ~same]], y[np.r_[True, ~same]]
+        slopes = np.diff(y) / np.diff(t)
+        steepest = np.maximum.accumulate(slopes)
+        # A fall that rounding of the values explains is none.
+        blur = 8 * np.finfo(y.dtype).eps * np.abs(y).max() / np.diff(t)
+        fall = np.flatnonzero(slopes[1:] < (steepest - blur)[:-1] - blur[1:])
+        if fall.size:
+            bend = t[fall[0] + 1]
+            raise ValueError(f"values must be convex, but they bend down at {bend}")
+        return cls(t, np.r_[-np.inf, steepest, np.inf], at=(t[0], y[0]))
+
     def _set(
         self, t: Array, s: Array, at: tuple[Array, Array], dual: tuple[Array, Array]
     ) -> Self:

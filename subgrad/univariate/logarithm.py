@@ -9,6 +9,7 @@ import numpy as np
 
 from .._check import Array
 from .convex import Number, Smooth
+from .smooth import Exponential
 
 _TINIEST = np.nextafter(0.0, 1.0)
 
@@ -93,6 +94,28 @@ class Logistic(Smooth):
 
     def _gap(self, t: Array) -> Callable[[Array], tuple[Array, Array]]:
         return lambda g: _divergence(g, t)
+
+    def _prox(self, t: Array, step: Number) -> Array:
+        """
+        p + τ / (1 + exp -p) = t. Of t and τ - t, whose answers add up to 0, the lesser
+        has p <= 0, where the left side is convex; it is above p + (τ/2) exp p there, so
+        the prox of that exponential is beyond p, by at most log 2, and Newton's
+        iteration falls from it.
+        """
+        from scipy.special import expit
+
+        tau = np.asarray(step, np.float64)
+        back = t > tau / 2
+        goal = np.where(back, tau - t, t)
+        p = np.minimum(Exponential()._prox(goal, tau / 2), 0.0)
+        for _ in range(12):
+            share = expit(p)
+            rest = tau * share
+            lower = p - (p + rest - goal) / (1 + rest * (1 - share))
+            if not np.any(lower < p):
+                break
+            p = np.minimum(p, lower)
+        return self._cast(np.where(back, -p, p), t, step)
 
     def conjugate(self) -> BinaryEntropy:
         return BinaryEntropy()

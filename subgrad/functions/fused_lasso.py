@@ -1,0 +1,56 @@
+r"""The fused lasso penalty: few nonzero entries, few changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from subgrad._check import Array, nonnegative
+from subgrad.calculus.derived import _Derived
+from subgrad.core import Mask
+from subgrad.functions.norms import norm1
+from subgrad.functions.shaped import ShapedAtom
+from subgrad.functions.total_variation import TotalVariation
+
+
+class FusedLasso(_Derived):
+    r"""f(x) = l1 |x|_1 + l2 TV(x), of an array of `shape`.
+
+    TV is the total variation, along several axes not the isotropic one; l1, l2 >= 0,
+    one number or one per problem.
+
+    .. math:: prox_{tf}(x) = S_{t l_1}(prox_{t l_2 TV}(x)), \quad
+       S_s(p) = sign(p) \max(|p| - s, 0)
+
+    Along one axis, in O(n). Friedman, Hastie, Höfling and Tibshirani, Pathwise
+    coordinate optimization, Annals of Applied Statistics 1 (2007).
+    """
+
+    def __init__(self, shape: tuple[int, ...], l1: Any, l2: Any) -> None:
+        self.l1, self.l2 = nonnegative("l1", l1), nonnegative("l2", l2)
+        try:
+            np.broadcast_shapes(self.l1.shape, self.l2.shape)
+        except ValueError:
+            raise ValueError(
+                f"l1 of shape {self.l1.shape} does not broadcast with l2 of "
+                f"{self.l2.shape}"
+            ) from None
+        self.tv = TotalVariation(shape, False)
+        super().__init__(self.l1 * norm1 + self.l2 * self.tv)
+
+    def _key(self) -> tuple[Any, ...]:
+        return (self.tv.shape, self.l1, self.l2)
+
+    def _nondecreasing(self, low: Array) -> Mask:
+        return np.zeros(low.shape[-1], bool)
+
+    def _prox(self, x: Array, t: Array) -> Array:
+        p = self.tv._prox(x, self.l2 * t)
+        s = np.asarray(self.l1 * t)[..., None]
+        return np.sign(p) * np.maximum(np.abs(p) - s, 0)
+
+
+def fused_lasso(l1: Any, l2: Any) -> ShapedAtom:
+    """l1 |x|_1 + l2 TV(x) of what it is called on."""
+    return ShapedAtom(FusedLasso, l1, l2, axes=None)

@@ -1,0 +1,103 @@
+"""Nonsmooth convex test problems, those with a known optimum among them.
+
+Each is a plain function of its sizes (and of a seed, where the data are random) that
+returns a `TestProblem`: `maxq(n=100)`, `lad(n=20, m=500, seed=3)`, `tr48()`. By name,
+with one size for all of them: `problem("lad", n=50)`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from types import MappingProxyType
+
+from subgrad.problems import classic, games, measured, regression, scalable
+from subgrad.problems._problem import Make, TestProblem
+from subgrad.problems.classic import (
+    cb2,
+    cb3,
+    dem,
+    lq,
+    maxquad,
+    mifflin1,
+    ql,
+    rosen_suzuki,
+    shor,
+)
+from subgrad.problems.games import (
+    distance_game,
+    enclosing_ball,
+    fermat_weber,
+    matrix_game,
+)
+from subgrad.problems.measured import engel, mcp100, mcp250_1, stackloss, tr48
+from subgrad.problems.regression import (
+    lad,
+    lasso,
+    max_affine,
+    multiclass_lasso,
+    multiclass_svm,
+    norm_residual,
+    quantile_regression,
+    svm,
+    tv_denoising,
+)
+from subgrad.problems.scalable import (
+    chained_cb3_1,
+    chained_cb3_2,
+    chained_lq,
+    geometric_l1,
+    goffin,
+    l1hilb,
+    max_of_abs,
+    maxl,
+    maxq,
+    mxhilb,
+)
+
+PROBLEMS = MappingProxyType(
+    {
+        make.__name__: make
+        for family in (classic, scalable, measured, regression, games)
+        for make in family.ALL
+    }
+)
+
+
+def names() -> list[str]:
+    """The names of all problems, by family."""
+    return list(PROBLEMS)
+
+
+def parameters(name: str) -> list[str]:
+    """The parameters of a problem; "n" is the first where its size can be chosen."""
+    return list(inspect.signature(_make(name)).parameters)
+
+
+def describe(name: str) -> str:
+    """What the problem is, in one line."""
+    return (_make(name).__doc__ or "").strip().splitlines()[0]
+
+
+def problem(name: str, n: int | None = None, seed: int | None = None) -> TestProblem:
+    """The problem of this name, of size n and with this seed where it has them.
+
+    What n counts is said in the docstring of the problem: variables unless said. None
+    leaves the defaults; ValueError for a size or a seed that the problem does not have.
+    """
+    given = {"n": n, "seed": seed}
+    chosen = {key: value for key, value in given.items() if value is not None}
+    for key in chosen:
+        if key not in parameters(name):
+            what = "size is fixed" if key == "n" else "data are not random"
+            raise ValueError(f"problem {name!r} takes no {key}: its {what}")
+    return _make(name)(**chosen)
+
+
+def _make(name: str) -> Make:
+    if name not in PROBLEMS:
+        raise ValueError(f"name must be one of {', '.join(PROBLEMS)}; got {name!r}")
+    return PROBLEMS[name]
+
+
+__all__ = ["PROBLEMS", "TestProblem", "describe", "names", "parameters", "problem"]
+__all__ += list(PROBLEMS)
