@@ -19,7 +19,8 @@ Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 def norm(x: Array) -> Array:
     """Euclidean norm over the last axis, without overflow or underflow of squares."""
-    n = np.sqrt(np.vecdot(x, x))
+    with np.errstate(over="ignore"):
+        n = np.sqrt(np.vecdot(x, x))
     safe = float(np.finfo(n.dtype).max) ** 0.45
     if np.size(n) and (np.max(n) > safe or np.min(n) < 1 / safe):
         top = np.max(np.abs(x), axis=-1, keepdims=True)

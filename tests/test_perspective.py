@@ -152,6 +152,13 @@ def test_without_a_conjugate():
     assert S.exact and S.contains([1.5, 1, -3 / 16]) and not S.contains([1.5, 1.1, 0])
     with pytest.raises(NotImplementedError, match="conjugate"):
         f.subdifferential([0.0, 0, 0])
+    # To cvxpy it goes by cvxpy's own perspective.
+    A, z = np.array([[1.0, 2], [0, 1], [1, 1]]), np.array([1.0, 1, 2])
+    f, u = perspective(sg.norm2(A @ v2 - [1, 2, 3])), cp.Variable(3)
+    problem = cp.Problem(cp.Minimize(f.to_cvxpy(u) + cp.sum_squares(u - z) / 2))
+    best = problem.solve(solver="CLARABEL")
+    near = u.value + 0.01 * rng.standard_normal((99, 3))
+    assert np.all(f.value(near) + ((near - z) ** 2).sum(-1) / 2 >= best - 1e-6)
 
 
 def test_border_of_perspectives():
@@ -191,6 +198,18 @@ def test_projection_on_an_epigraph_agrees_with_cvxpy(phi):
     np.testing.assert_array_equal(S.project([0.1, 0, 5]), [0.1, 0, 5])
     flipped = sg.Hypograph(f)
     np.testing.assert_allclose(flipped.project(y * [1, 1, -1]), p * [1, 1, -1])
+
+
+def test_normal_cone_of_an_epigraph():
+    """(f', -1) on the graph, the normals of the domain above it."""
+    S = sg.Epigraph(sg.squared_norm(v2))
+    on, above = S.normal_cone([1.0, 2, 5]), S.normal_cone([1.0, 2, 6])
+    assert on.contains([2, 4, -1]) and not on.contains([-2, -4, 1])
+    assert above.contains(np.zeros(3)) and not above.contains([2, 4, -1])
+    box = sg.Epigraph(sg.separable(sg.interval_indicator(0, 1), [1.0, 1.0]))
+    end = box.normal_cone([1.0, 0.5, 3])
+    assert end.contains([2.0, 0, 0]) and not end.contains([2.0, 0, -1])
+    assert box.normal_cone([1.0, 0.5, 0]).contains([2.0, 0, -1])
 
 
 # Recession functions ------------------------------------------------------------------

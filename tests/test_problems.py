@@ -27,14 +27,17 @@ from subgrad import (
     maximum,
     norm1,
     norm2,
+    norm_inf,
     problems,
     relu,
     separable,
     squared_norm,
     variable,
 )
+from subgrad.calculus.block_compose import BlockWeighted
 from subgrad.calculus.block_sum import BlockProduct, block_product
 from subgrad.problems import PROBLEMS, TestProblem, problem
+from subgrad.problems._problem import DATA
 
 NAMES = problems.names()
 SCALABLE = [name for name in NAMES if "n" in problems.parameters(name)]
@@ -337,13 +340,20 @@ def test_maxcut_bound_and_invariance():
     for name, n in (("mcp100", 100), ("mcp250_1", 250)):
         p = problem(name)
         f, x = p.function, np.linspace(-1, 1, n)
+        F = np.zeros((n, n))
+        file = f"{name.replace('_', '-')}.dat-s"
+        for line in (DATA / file).read_text().splitlines()[4:]:
+            k, _, i, j, a = line.split()
+            if k == "0":
+                F[int(i) - 1, int(j) - 1] = F[int(j) - 1, int(i) - 1] = float(a)
+        close(F.sum(1), np.zeros(n))  # the Laplacian of a graph
+        top = np.linalg.eigvalsh(F - np.diag(x))[-1]
+        np.testing.assert_allclose(f.value(x), x.sum() + n * top, rtol=1e-9)
         assert p.n == n and p.optimum < f.value(p.x0)
         np.testing.assert_allclose(f.value(x + 3.0), f.value(x), rtol=1e-9)
         value, g = f.oracle(p.x0)
         assert abs(g.sum()) <= 1e-8
         assert f.value(x) >= value + g @ x - 1e-8
-        # All cuts weigh at most the trivial bound: the diagonal is its own u.
-        assert p.optimum <= value
 
 
 def test_a_solver_takes_a_problem():
@@ -434,6 +444,10 @@ def test_a_product_with_an_empty_block_is_empty():
     for S in (block_product(box, 2), BlockProduct(sg.hull_of_union(box, box), 2)):
         assert not S.nonempty and S.support([1.0, 1.0]) == -np.inf
         assert not S.contains([0.5, 1.5])
+    W, base = Simplex(2), sg.Hull([[[0.0], [1.0]], [[2.0], [3.0]]])
+    assert BlockWeighted(W, base, 2).nonempty
+    assert not BlockWeighted(W.restrict(False), base, 2).nonempty
+    assert not BlockWeighted(W, base.restrict([True, False]), 2).nonempty
     part = BlockProduct(sg.Hull([[[0.0], [1.0]], [[2.0], [3.0]]]), 2)
     assert not part.proved(False).exact and part.exact
     assert not BlockProduct(part.base.proved([True, False]), 2).exact
@@ -497,13 +511,39 @@ def test_what_blocks_refuse():
         BlockComposition(norm1(variable(3)), norm1, 2, k=2)
 
 
+def test_weights_are_chosen_nonnegative():
+    """A slope of H that is negative at the edge of the range of h is not used."""
+
+    class Falling(type(norm1)):
+        def _subgradient(self, x):
+            return np.where(x > 0, 1.0, -1.0)
+
+        def _oracle(self, x):
+            return self._value(x), self._subgradient(x)
+
+    f, x = BlockComposition(Falling(), relu(variable(2)[0]), 2), np.zeros(4)
+    assert f.subdifferential(x).contains(f.subgradient(x))
+
+
+def test_faces_of_weighted_blocks_within_a_budget():
+    tents = sg.Hull([[[0.0, 0], [1, 0], [0, 1]], [[1.0, 1], [2, 1], [0, 0]]])
+    S = BlockWeighted(sg.CappedSimplex([0, 0], [1, 1], 1.0), tents, 2)
+    r = np.random.default_rng(6)
+    for d in r.standard_normal((10, 4)):
+        for eps in (0.0, 0.4, 2.0):
+            F = S.exposed_face(d, eps)
+            s = F.support_point(r.standard_normal((40, 4)))
+            assert np.all(s @ d >= S.support(d) - eps - 1e-12)
+            close(F.support(d), S.support(d))
+
+
 def test_a_composition_is_its_loop():
     """Against compose of the single blocks, at ties and elsewhere."""
     r = np.random.default_rng(4)
     v = variable(6)
     blocks = [v[:2], v[2:4], v[4:]]
     points = np.concatenate([r.integers(-1, 2, (6, 6)), r.standard_normal((3, 6))])
-    for H in (max_entry, norm2, norm1, sg.sum_largest(2)):
+    for H in (max_entry, norm2, norm1, norm_inf, sg.sum_largest(2)):
         f = BlockComposition(H, norm1, 3, k=2)
         g = compose(H, *(norm1(b) for b in blocks))
         close(f.value(points), g.value(points), 1e-13)
@@ -512,6 +552,8 @@ def test_a_composition_is_its_loop():
             assert np.all(T.support(d) <= S.support(d) + 1e-12)
             S = f.subdifferential(points)
             close(S.support(d), T.support(d), 1e-12)
+            slopes = np.vecdot(f.subgradient(points), d)
+            assert np.all(slopes <= S.support(d) + 1e-12)
             close(
                 f.directional_derivative(points, d), g.directional_derivative(points, d)
             )

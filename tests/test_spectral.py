@@ -294,6 +294,23 @@ def test_eigenvalues_tied_in_size():
         np.testing.assert_allclose(S.support(D.ravel()), max(top, -low))
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e8])
+def test_computed_matrices_touch_the_ends_of_the_domain(scale):
+    """0 ⪯ S ⪯ r I by an indicator on the line and by a set: the same at projections."""
+    f = SpectralFunction(sg.separable(sg.interval_indicator(0.0, scale)), 3)
+    S = SpectralSet(sg.Box(sg.Interval([0.0] * 3, [scale] * 3)), 3)
+    for z in 3 * scale * rng(16).standard_normal((20, 9)):
+        p = f.prox(z)
+        np.testing.assert_allclose(p, S.project(z) + (z - _flip(z)) / 2, rtol=1e-12)
+        assert f.value(p) == 0
+        assert f.subdifferential(p).distance(z - p) <= 1e-9 * scale
+        assert S.normal_cone(S.project(z)).distance(z - S.project(z)) <= 1e-9 * scale
+
+
+def _flip(z):
+    return z.reshape(3, 3).T.ravel()
+
+
 def feasible_by_steps(S, x, d):
     return any(S.distance(x + t * d) <= 1e-13 for t in (1e-3, 1e-5))
 

@@ -37,10 +37,6 @@ class MatrixFrac(Support):
     def _key(self) -> tuple[Any, ...]:
         return (self.S.n, self.S.m)
 
-    def _subgradient(self, x: Array) -> Array:
-        g = self.S._support_point(x)
-        return np.where(np.isposinf(self._value(x))[..., None], np.nan, g)
-
     def _interior(self, x: Array) -> Any:
         # The domain is {P >= 0} up to closure, of full dimension.
         return np.all(~self.S._reduce(x)[3], -1) & np.isfinite(self._value(x))

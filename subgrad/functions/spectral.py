@@ -23,7 +23,7 @@ from subgrad.functions.linear import Linear
 from subgrad.functions.norms import max_entry, norm1, norm2, norm_inf, sum_largest
 from subgrad.functions.ordered import owl
 from subgrad.functions.pnorm import pnorm
-from subgrad.functions.separable import separable
+from subgrad.functions.separable import Separable, separable
 from subgrad.functions.shaped import ShapedAtom
 from subgrad.sets._spectral_blocks import rounding, settle, symmetric_part
 from subgrad.sets.spectral import (
@@ -39,13 +39,15 @@ class _OfSpectrum(Function):
     """What functions of eigenvalues and of singular values have in common.
 
     Eigenvalues below the rounding of the eigenvalue solver, 8 max(m, n) units of the
-    largest, count as zero, and as equal those closer than that.
+    largest, count as zero, and as equal those closer than that; so near to an end of
+    the domain of a Separable f they count as that end.
     """
 
     f: Function
     shape: tuple[int, int]
     _strict = False  # finite at symmetric matrices only
     _labels: Array
+    _ends: tuple[Array, ...] = ()  # of the domain of f in each argument, if known
 
     def _key(self) -> tuple[Any, ...]:
         return (self.f, self.shape)
@@ -71,7 +73,15 @@ class _OfSpectrum(Function):
         """The spectrum with exact ties, where they are, and frames."""
         M = self._matrix(x)
         v, U, V = self._frames(M)
-        return *settle(v, self._labels, rounding(M, v)), U, V
+        tol = rounding(M, v)
+        return *settle(self._ended(v, tol), self._labels, tol), U, V
+
+    def _ended(self, v: Array, tol: Array) -> Array:
+        """v with zeros exact, and on the ends of the domain that it touches."""
+        ends: list[Any] = [0.0, *self._ends]
+        for end in ends:
+            v = np.where(np.abs(v - end) <= tol, end, v)
+        return v
 
     def _build(self, U: Array, V: Array, s: Array) -> Array:
         X = (U * s[..., None, :]) @ V.mT
@@ -85,7 +95,7 @@ class _OfSpectrum(Function):
     def _value(self, x: Array) -> Array:
         M = self._matrix(x)
         v = self._spectrum(M)
-        value = self.f._value(np.where(np.abs(v) <= rounding(M, v), 0, v))
+        value = self.f._value(self._ended(v, rounding(M, v)))
         return np.where(self._symmetric(x), value, np.inf) if self._strict else value
 
     def _subgradient(self, x: Array) -> Array:
@@ -160,7 +170,7 @@ class SpectralFunction(_OfSpectrum):
 
     f must be invariant to permutations of its arguments: ValueError if it visibly is
     not. The skew-symmetric part of X does not count; with symmetric_only the function
-    is +inf where there is one, and so is its conjugate where there is none said.
+    is +inf unless X is symmetric. The two kinds are conjugate to each other.
     """
 
     def __init__(self, f: Function, n: int, symmetric_only: bool = False) -> None:
@@ -168,6 +178,7 @@ class SpectralFunction(_OfSpectrum):
         self.f, self.shape, self.n = _invariant(f, n, signs=False), (n, n), n * n
         self._strict, self._labels = bool(symmetric_only), np.zeros(n, int)
         self.finite = f.finite and (not self._strict or n == 1)
+        self._ends = _ends(f)
 
     def _key(self) -> tuple[Any, ...]:
         return (self.f, self.shape[0], self._strict)
@@ -209,6 +220,7 @@ class SingularFunction(_OfSpectrum):
         p = min(m, n)
         self.f, self.shape, self.n = _invariant(f, p, signs=True), (m, n), m * n
         self.finite, self._labels = f.finite, np.full(p, -1)
+        self._ends = _ends(f)
 
     def _spectrum(self, M: Array) -> Array:
         return np.linalg.svd(M, compute_uv=False)
@@ -232,6 +244,10 @@ def _invariant(f: Function, p: int, *, signs: bool) -> Function:
         kind = "permutations and changes of sign" if signs else "permutations"
         raise ValueError(f"f must be invariant to {kind} of its arguments, got {f!r}")
     return f
+
+
+def _ends(f: Function) -> tuple[Array, ...]:
+    return f._ends() if isinstance(f, Separable) and not f.finite else ()
 
 
 # Atoms that take their shape from a matrix variable. ------------------------------

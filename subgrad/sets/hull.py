@@ -66,9 +66,14 @@ class Hull(Set):
     def _project(self, y: Array) -> Array:
         from subgrad.sets.nearest import nearest
 
-        return self._each(
-            y, lambda one, v: nearest(None, v, vertices=one._corners()[0])
-        )
+        def one(S: Hull, v: Array) -> Array:
+            points = S._corners()[0]
+            p = nearest(None, v, vertices=points)
+            # From very far p is within the rounding of y, not of the points.
+            far = norm(v - p) > 1e4 * (1 + np.abs(points).max())
+            return nearest(None, p, vertices=points) if far else p
+
+        return self._each(y, one)
 
     def _corners(self) -> Any:
         return self.points[self.active], np.zeros((0, self.dim))

@@ -269,7 +269,7 @@ def _to_sphere(a: Array, r: Array, k: int) -> Array:
     """
     n, r = a.shape[-1], r[..., None]
     unit = a.max(-1, keepdims=True)
-    a, r = a / unit, r / unit
+    y, a, r = a, a / unit, r / unit
     head = np.partition(a, n - k, -1)[..., n - k :]
     low = head[..., :1]
     least = r / np.sqrt(k)
@@ -294,4 +294,4 @@ def _to_sphere(a: Array, r: Array, k: int) -> Array:
         if np.all(done):
             break
         theta = np.where(done, theta, new)
-    return unit * np.minimum(a, kappa * np.maximum(a, theta))
+    return np.minimum(y, unit * (kappa * np.maximum(a, theta)))

@@ -217,6 +217,8 @@ class GeometricLevelSet(_MeanLevel):
     def _mean_cvxpy(self, x: Any) -> Any:
         import cvxpy as cp
 
+        if self.dim == 1:  # which cvxpy takes for affine, without a domain
+            return x[0] - cp.transforms.indicator([x >= 0])
         # Exact by second-order cones where the weights are fractions of small
         # denominator, else by a power cone.
         mean: Any = cp.geo_mean(x, self.weights)

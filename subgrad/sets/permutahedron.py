@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from subgrad._batch import every
 from subgrad._check import Array, nonnegative, vector
 from subgrad.core import Mask, Set, norm
 from subgrad.interval import Interval
@@ -207,6 +208,13 @@ class Permutahedron(Set):
             np.where(loose, np.maximum(-most, self._low), low),
             np.where(loose, np.minimum(most, self._up), up),
         )
+
+    def _symmetries(self) -> tuple[Mask, Mask, Mask]:
+        marks = self.rank, self.sign, self._low, self._up
+        same = every(a == np.roll(a, -1, -1) for a in marks)
+        whole, box = np.ones(self.dim, bool), self._box()
+        even = self._loose & (self._low == -self._up)
+        return same & whole, even & whole, box.lower == box.upper
 
     def _interior(self, z: Array) -> Any:
         v = self._heights(z)[0]
