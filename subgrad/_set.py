@@ -215,16 +215,15 @@ class Set(Batched):
         return np.where(self.nonempty, self._support(d), -np.inf)[()]
 
     def support_point(self, d: Any) -> Array:
-        """One s in S with <s, d> = h_S(d). ValueError if h_S(d) = +inf or S is empty.
-
-        A few unbounded sets have d whose supremum is finite but not attained: then the
-        exposed face is empty, and this is a member that comes near.
-        """
+        """One s in S with <s, d> = h_S(d). ValueError if none is there."""
         d = vector("d", d, self.dim)
         self._some("support_point")
         if np.any(np.isposinf(self._support(d))):
             raise ValueError("support_point: the set is unbounded in the direction d")
-        return self._broad(self._support_point(d))
+        s = self._support_point(d)
+        if np.isnan(s).any():
+            raise ValueError("support_point: the supremum is not attained")
+        return self._broad(s)
 
     def _broad(self, s: Array) -> Array:
         """Points of the sets, one for every set of the batch."""

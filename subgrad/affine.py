@@ -374,7 +374,7 @@ class linear:
         _a_map("linear(L) @ x", x)
         if len(x.shape) > 1:
             raise ValueError(
-                f"linear(L) @ x takes a vector, got a map of shape {x.shape}"
+                f"linear(L) @ x takes a vector, got a matrix map of shape {x.shape}"
             )
         return x.__rmatmul__(self.L)
 

@@ -21,6 +21,12 @@ def close(a, b, tol=1e-8):
     np.testing.assert_allclose(a[~both], b[~both], atol=tol, rtol=tol)
 
 
+def attained(S, d):
+    """Where the supremum h_S(d) is that of some member."""
+    some = np.isfinite(S.support(d)) & S.exposed_face(d).nonempty
+    return np.broadcast_to(some, d.shape[:-1])
+
+
 def cvxpy_has_the_same_prox(phi, tol):
     """argmin of φ(x) + (x - t)² over the entries of x, by Clarabel."""
     t, x = np.array([-2.0, -0.25, 0.5, 3.0]), cp.Variable(4)

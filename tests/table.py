@@ -15,6 +15,7 @@ import rows_norms
 import rows_ordered
 import rows_pencil
 import rows_perspective
+import rows_problems
 import rows_spectral
 import rows_variation
 import scipy.sparse as sp
@@ -500,6 +501,7 @@ for area in (
     rows_entropic,
     rows_perspective,
     rows_pencil,
+    rows_problems,
 ):
     FUNCTIONS += area.FUNCTIONS
     SETS |= area.SETS

@@ -336,7 +336,7 @@ AFFINE = [
     (lambda: variable("a"), ValueError, "shape must be a positive int"),
     (lambda: variable(()), ValueError, "shape must be a positive int"),
     (lambda: variable((2, 0)), ValueError, "shape must be a positive int"),
-    (lambda: variable((2, 2, 2)), ValueError, "a vector or a matrix"),
+    (lambda: np.eye(2) @ variable((2, 2, 2)), ValueError, "one or two axes"),
     (lambda: variables(), ValueError, "at least one shape"),
     (lambda: variables(2, -1), ValueError, "shape must be a positive int"),
     (lambda: x([1, 2]), ValueError, r"x .*3\), got \(2,\)"),

@@ -6,7 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
-from laws import close, lattice, named_classes
+from laws import attained, close, lattice, named_classes
 from table import FUNCTIONS, Row
 
 import subgrad as sg
@@ -38,7 +38,7 @@ def members(S: sg.Set, n: int) -> np.ndarray:
     """Points of one nonempty set: nearest to something, and support points."""
     z = np.random.default_rng(2).standard_normal((3, n)) * 3
     d = directions(n)[::2]
-    return np.concatenate([S.project(z), S.support_point(d[np.isfinite(S.support(d))])])
+    return np.concatenate([S.project(z), S.support_point(d[attained(S, d)])])
 
 
 @rows

@@ -115,6 +115,14 @@ def test_prox_has_no_scale(y):
 
 
 @signals
+def test_prox_follows_a_shift(y):
+    y = np.round(y * 2**20) / 2**20  # so that the shift is exact
+    for t in (0.1, 5.0):
+        p, q = (sg.tv.at((N,)).prox(y + c, t) for c in (0.0, 2.0**22))
+        np.testing.assert_allclose(q - 2.0**22, p, rtol=0, atol=2e-8)
+
+
+@signals
 def test_uneven_tubes(y):
     low = -rng.random(N - 1)
     up = np.where(rng.random(N - 1) < 0.2, low, rng.random(N - 1))

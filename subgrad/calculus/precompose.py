@@ -209,6 +209,8 @@ class Precomposed(Function):
     def _prox(self, x: Array, t: Array) -> Array:
         r"""With A Aᵀ = c I: x + Aᵀ(prox_{c t f}(z) - z) / c, z = A x + b."""
         c = self.op.tight
+        if self.op.scalar == 1 and self.map.b is None:
+            return self.f._prox(x, t)
         if not c:
             raise NotImplementedError(
                 "f(A x + b).prox: only if A Aᵀ is a multiple of I"
@@ -274,7 +276,7 @@ def precompose(f: Function, map: AffineMap) -> Function:
         raise ValueError(
             f"the function takes {f.n} arguments, the affine map gives {map.rows} rows"
         )
-    if isinstance(f, Precomposed):
+    if type(f) is Precomposed:  # subclasses have ways of their own
         inner, outer = map, f.map
         b = outer._forward(inner._full()) if inner.b is not None else outer.b
         joined = AffineMap(

@@ -13,7 +13,7 @@ extremes, runs, strings and multiresolution, Annals of Statistics 29 (2001).
 The first segments alone can be found without storing the others, by reading what is
 behind a bend again (Condat, A direct algorithm for 1-D total variation denoising, IEEE
 Signal Processing Letters 20, 2013). That is fastest while little is read twice and
-quadratic at worst; so it has a budget of n such readings, beyond which all segments
+quadratic at worst; so it has a budget of such readings, beyond which all segments
 are stored.
 """
 
@@ -41,7 +41,7 @@ def _strings(y: Any, low: Any, up: Any, out: Any) -> None:
         # the anchor, `again` counts what was read a second time.
         anchor, held, again = 0, 0.0, 0
         while anchor < n:
-            while anchor < n and again <= 1000 + anchor:
+            while anchor < n and again <= n + anchor:
                 s = e = 0.0
                 a, b = np.inf, -np.inf
                 end_a = end_b = i = anchor

@@ -62,11 +62,6 @@ class _NegativeMean(_Of):
         mean = self._mean(np.maximum(x, 0), self._weights(x.shape[-1]))[..., 0]
         return np.where(np.any(x < 0, axis=-1), np.inf, -mean)
 
-    def _subgradient(self, x: Array) -> Array:
-        S = self._body(x.shape[-1])
-        some = S.exposed_face(x).nonempty
-        return np.where(some[..., None], S._support_point(x), np.nan)
-
     def _prox(self, x: Array, t: Array) -> Array:
         t = np.asarray(t)[..., None]
         return t * self._body(x.shape[-1])._split(x / t)[1]

@@ -45,11 +45,6 @@ class JointRelativeEntropy(_Of):
             return super().domain
         return Box._raw(np.zeros(self.n), np.full(self.n, np.inf))
 
-    def _subgradient(self, x: Array) -> Array:
-        S = self._body(x.shape[-1])
-        some = S.exposed_face(x).nonempty
-        return np.where(some[..., None], S._support_point(x), np.nan)
-
     def _directional(self, x: Array, d: Array) -> Array:
         from scipy.special import rel_entr
 

@@ -193,12 +193,8 @@ class TotalVariation(_Variation):
         found = self._loop(self._array(x))
         if found is None:
             return self._value(x), self._subgradient(x)
-        value, g = found
-        kind = x.dtype
-        return (
-            value.reshape(x.shape[:-1]).astype(kind, copy=False),
-            g.reshape(x.shape).astype(kind, copy=False),
-        )
+        value, g = (a.astype(x.dtype, copy=False) for a in found)
+        return value.reshape(x.shape[:-1]), g.reshape(x.shape)
 
     def _subdifferential(self, x: Array, eps: Array) -> Set:
         if len(self._shape) != 1:

@@ -77,13 +77,6 @@ class Epigraph(Set):
     def _support_point(self, d: Array) -> Array:
         return self._turn(self._perspective._subgradient(self._turn(d)))
 
-    def support_point(self, d: Any) -> Array:
-        """As for every set; ValueError also where the supremum is not attained."""
-        s = super().support_point(d)
-        if np.isnan(s).any():
-            raise ValueError("support_point: the supremum is not attained")
-        return s
-
     def _atom(self, d: Array) -> tuple[Array, Array | None]:
         up = np.zeros(self.dim)
         up[-1] = self._up

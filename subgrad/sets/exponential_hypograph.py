@@ -18,9 +18,8 @@ class ExponentialHypograph(Set):
        +\infty \text{ otherwise, and where } x_i > 0 = y_i
 
     A product of n sets in the plane. The exposed face of one is a point where x, y > 0,
-    itself where x = y = 0, and empty where x = 0 < y: the supremum 0 is not attained,
-    and `support_point` is a member that comes near it. Projection of (a, b): with
-    E = exp(s - 1), r = -E and s + E (E + b) = a.
+    itself where x = y = 0, and empty where x = 0 < y: the supremum 0 is not attained.
+    Projection of (a, b): with E = exp(s - 1), r = -E and s + E (E + b) = a.
     """
 
     _arrays: ClassVar = Set._arrays | {"free": 1, "tip": 1}
@@ -60,6 +59,11 @@ class ExponentialHypograph(Set):
             return np.concatenate([1 + np.log(x) - np.log(y), -x / y], -1)
 
     def _support_point(self, d: Array) -> Array:
+        some = self._face(d, np.zeros(())).nonempty
+        return np.where(some[..., None], self._near(d), np.nan)
+
+    def _near(self, d: Array) -> Array:
+        """A support point, or a member nearly as good where there is none."""
         x, y = self._halves(d)
         top = np.maximum(np.maximum(np.abs(x), np.abs(y)), np.finfo(float).tiny)
         x, y = (np.maximum(v, 1e-8 * top) for v in (x, y))
@@ -69,8 +73,8 @@ class ExponentialHypograph(Set):
         ray = self._fixed(np.minimum(d, 0), np.zeros_like(d))
         if not ray.any():
             # Where x > 0 = y no ray rises: the supremum grows like a logarithm.
-            return self._support_point(d), None
-        return self._support_point(d), ray
+            return self._near(d), None
+        return self._near(d), ray
 
     def _face(self, d: Array, eps: Array) -> ExponentialHypograph:
         x, y = self._halves(d)

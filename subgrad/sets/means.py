@@ -81,9 +81,13 @@ class _MeanLevel(Set):
         return np.where(self._barred(d), np.inf, h + np.vecdot(self.tip, d))
 
     def _support_point(self, d: Array) -> Array:
+        some = self._face(d, np.zeros(())).nonempty
+        return np.where(some[..., None], self._near(d), np.nan)
+
+    def _near(self, d: Array) -> Array:
+        """A support point, or a member nearly as good where there is none."""
         face = self._face(d, np.zeros(()))
         at = np.where(face.free, 1.0, np.maximum(d, 0))
-        # Where the supremum is not attained, or infinite, a member nearly as good.
         size = np.abs(d).max(-1, keepdims=True)
         lost = ~face.nonempty[..., None]
         at = np.where(lost, np.maximum(d, 1e-8 * size), at)
@@ -92,7 +96,7 @@ class _MeanLevel(Set):
 
     def _atom(self, d: Array) -> tuple[Array, Array | None]:
         ray = np.where(self.free, np.minimum(d, 0), 0.0)
-        return self._support_point(d), ray if ray.any() else None
+        return self._near(d), ray if ray.any() else None
 
     def _split(self, y: Array) -> tuple[Array, Array]:
         """P(y), and y - P(y) without cancellation."""
@@ -164,8 +168,8 @@ class GeometricLevelSet(_MeanLevel):
     .. math:: h(d) = -\prod_i d_i^{w_i} \ (d \ge 0), \quad +\infty \text{ otherwise}
 
     (the weighted means inequality). The exposed face is one point where d > 0, S where
-    d = 0, and empty elsewhere unless n = 1: the supremum 0 is not attained, and
-    `support_point` is a member that comes near it. Projection: with v = -y and
+    d = 0, and empty elsewhere unless n = 1: the supremum 0 is not attained.
+    Projection: with v = -y and
     u = -P(y), u_i (u_i - v_i) = λ w_i, and λ >= 0 solves sum_i w_i log(u_i / w_i) = 0.
     weights (..., n).
     """

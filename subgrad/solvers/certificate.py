@@ -93,14 +93,20 @@ def region(constraint: Set | None, x0: Array, radius: Any) -> Set | None:
 
 
 def cut_bound(
-    X: Set, values: Array, slopes: Array, points: Array, weights: Array
+    X: Set,
+    values: Array,
+    slopes: Array,
+    points: Array,
+    weights: Array,
+    count: int | None = None,
 ) -> tuple[Array, Array]:
     """The bound of an average of cuts, shape (...), and how far rounding may lift it.
 
-    values (k, ...), slopes and points (k, ..., n), weights (k, ...) of sum one.
+    values (k, ...), slopes and points (k, ..., n), weights (k, ...); the first `count`
+    weights, those of the cuts of f, have the sum one.
     """
     w = weights[..., None]
-    center = (w * points).sum(0)
+    center = (w * points)[:count].sum(0)
     g = (w * slopes).sum(0)
     away = points - center
     linear = (weights * (values - np.vecdot(slopes, away))).sum(0)
@@ -122,27 +128,66 @@ class CutCertificate:
 
     points (k, ..., n) and weights (k, ...), the leading axis counting cuts and the
     others being the batch of the run; lower_bound (...).
+
+    Where g(x) <= 0 is asked for, cuts of the largest g at `limit_points` with weights
+    μ >= 0 of any sum are added: they are <= 0 wherever all g are. If `start` is given,
+    the region is said to hold every minimiser because it holds the sublevel set of
+    `start`, or that of the g; that is then checked as well.
     """
 
     points: Array
     weights: Array
     region: Set
     lower_bound: Any
+    limit_points: Array | None = None
+    limit_weights: Array | None = None
+    start: Array | None = None
 
-    def verify(self, f: Function) -> bool:
+    def verify(self, f: Function, constraints: Any = ()) -> bool:
         """Whether f has the bound, its values and subgradients computed afresh."""
+        from subgrad.solvers.problem import largest, limit_functions
+
+        limits = limit_functions(constraints)
         points = vector("points", self.points, f.n)
         w = np.asarray(self.weights, np.float64)
         total = w.sum(0)
         if w.shape != points.shape[:-1] or w.min() < 0 or np.any(abs(total - 1) > 1e-9):
             return False
-        # One point at a time, as in the run: a kink may break a tie by the last bit.
-        pairs = [f._oracle(x) for x in points]
-        values, slopes = (np.stack(part) for part in zip(*pairs, strict=True))
+        cuts, w = [_cuts(f, points)], w / total
+        if self.limit_points is not None:
+            added = vector("limit_points", self.limit_points, f.n)
+            mu = np.asarray(self.limit_weights, np.float64)
+            if not limits or mu.shape != added.shape[:-1] or mu.min() < 0:
+                return False
+            cuts.append(_cuts(largest(limits), added))
+            points, w = np.concatenate([points, added]), np.concatenate([w, mu])
+        values, slopes = (np.concatenate(part) for part in zip(*cuts, strict=True))
         if not (np.isfinite(values).all() and np.isfinite(slopes).all()):
             return False
-        bound, _ = cut_bound(self.region, values, slopes, points, w / total)
+        if self.start is not None and not self._holds_minimisers(f, limits):
+            return False
+        count = len(self.points)
+        bound, _ = cut_bound(self.region, values, slopes, points, w, count)
         return bool(np.all(bound >= self.lower_bound))
+
+    def _holds_minimisers(self, f: Function, limits: tuple[Function, ...]) -> bool:
+        """Whether the region is a ball around `start` that is large enough."""
+        from subgrad.solvers.level_sets import sublevel_radius
+
+        X: Any = self.region
+        if not isinstance(X, Ball | _Truncated):
+            return False
+        radius = X.radius[..., 0] if isinstance(X, Ball) else X.radius
+        needed = sublevel_radius(f, self.start, limits)
+        return bool(np.all(X.center == self.start) and np.all(radius >= needed))
+
+
+def _cuts(f: Function, points: Array) -> tuple[Array, Array]:
+    """Values and subgradients, one point at a time, as in the run: a kink may break a
+    tie by the last bit."""
+    pairs = [f._oracle(x) for x in points]
+    values, slopes = zip(*pairs, strict=True)
+    return np.stack(values), np.stack(slopes)
 
 
 @dataclass(frozen=True, eq=False)

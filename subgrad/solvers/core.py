@@ -30,6 +30,8 @@ class State(NamedTuple):
     failed: Any = None  # where the oracle gave inf or nan at x; then g is 0 here
     average: Any = None  # a point besides the best one, evaluated when the run ends
     calls: Any = None  # of the oracle, if not k + 1
+    limit: Any = None  # (value, subgradient) of the largest constraint function at x
+    proof: Any = None  # (x, eps, g), g an eps-subgradient at x, one the method knows
 
 
 class Solver(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from subgrad.solvers.certificate import CutCertificate, cut_bound
 if TYPE_CHECKING:
     from subgrad.solvers.problem import Problem
 
+Chosen = tuple[Array, Array]  # slots or rows, and what belongs to each
 MEMORY = 2**26  # bytes
 ENTRIES = 400_000  # of the matrix of the linear program, which takes a second or two
 
@@ -22,10 +23,13 @@ class Cuts:
     in any case, and of the older ones those with the lowest values.
 
     A cut that repeats a stored one replaces it: for a piecewise linear function the
-    stored ones are different pieces.
+    stored ones are different pieces. `limits` are the cuts of the largest constraint
+    function, kept in the same way.
     """
 
-    def __init__(self, X: Set, C: Set | None, x: Array, capacity: int) -> None:
+    def __init__(
+        self, X: Set, C: Set | None, x: Array, capacity: int, limited: bool = False
+    ) -> None:
         *batch, n = x.shape
         size = int(np.prod(batch))
         capacity = max(2, min(capacity, MEMORY // (16 * size * n)))
@@ -44,6 +48,9 @@ class Cuts:
         self.count = np.zeros(size, int)
         self.running = np.ones(batch, bool)
         self.calls = np.zeros(batch, int)  # of the oracle, made here
+        self.limits = Cuts(X, C, x, capacity) if limited else None
+        self.infeasible = np.zeros(batch, bool)  # proved so
+        self.start: Array | None = None  # where the region was derived from
 
     def add(self, k: int, x: Array, value: Array, g: Array, some: Mask) -> None:
         """Take the cuts at x, of some of the problems, in iteration k."""
@@ -70,26 +77,48 @@ class Cuts:
         self.values[slot, which] = value[which]
         self.count[which] = np.maximum(self.count[which], slot + 1)
 
-    def _choose(self, i: int) -> tuple[Array, Array, Array]:
-        """Slots and weights of problem i, and the minimiser of its cuts."""
+    def _stored(self, i: int) -> tuple[Array, Array, Array, Array]:
+        """Slots, points, slopes and values of problem i, lowest values first."""
         order = np.argsort(self.values[: self.count[i], i], kind="stable")
         order = order[: max(2, ENTRIES // self.points.shape[-1])]
         order = order[np.isfinite(self.values[order, i])]
-        x, g = self.points[order, i], self.slopes[order, i]
-        v, best = self.values[order, i], x[0]
+        return (
+            order,
+            self.points[order, i],
+            self.slopes[order, i],
+            self.values[order, i],
+        )
+
+    def _keep(self, i: int, order: Array, w: Array, spare: int) -> tuple[Array, Array]:
+        """The n + 2 largest weights, and their slots; the others may be dropped."""
+        keep = np.flatnonzero(w > 0)
+        keep = keep[np.argsort(-w[keep], kind="stable")][:spare]
+        self.active[:, i] = False
+        self.active[order[keep], i] = True
+        return order[keep], w[keep]
+
+    def _choose(self, i: int) -> tuple[Array, Array, Array, Chosen]:
+        """Slots and weights of problem i, the minimiser of its cuts, and the slots and
+        weights of the constraint cuts."""
+        order, x, g, v = self._stored(i)
+        best = x[0]
         errors = np.maximum(v[0] - v - np.vecdot(g, best - x), 0.0)
         X, C = self.X, self.C
         if self.batch:
             index = tuple(int(j) for j in np.unravel_index(i, self.batch))
             X, C = X._item(index), None if C is None else C._item(index)
-        b = X.box()
-        w, z = cut_weights(errors, g, b.lower - best, b.upper - best, C, best)
-        keep = np.flatnonzero(w > 0)
-        keep = keep[np.argsort(-w[keep], kind="stable")][: x.shape[-1] + 2]
-        self.active[:, i] = False
-        self.active[order[keep], i] = True
+        b, rows, other = X.box(), None, None
+        if self.limits is not None:
+            other, y, h, u = self.limits._stored(i)
+            rows = h, -u - np.vecdot(h, best - y)
+        w, z, mu = cut_weights(errors, g, b.lower - best, b.upper - best, C, best, rows)
+        n = x.shape[-1]
+        slots, w = self._keep(i, order, w, n + 2)
         z = best + z if C is None else C._project(best + z)
-        return order[keep], w[keep] / w[keep].sum(), z
+        none: Chosen = (np.zeros(0, int), np.zeros(0))
+        if self.limits is not None and other is not None:
+            none = self.limits._keep(i, other, mu, n + 2)
+        return slots, w / w.sum(), z, none
 
     def certificate(self, among: Mask | None = None) -> tuple[CutCertificate, Array]:
         """The best average of the kept cuts, one linear program per problem, and the
@@ -98,26 +127,34 @@ class Cuts:
         some = np.ones(size, bool) if among is None else among.reshape(size)
         best, which = self.values.argmin(0), np.arange(size)
         lowest = self.points[best, which]
-        chosen: list[tuple[Array, Array]] = [(b, np.ones(1)) for b in best[:, None]]
+        chosen: list[Chosen] = [(b, np.ones(1)) for b in best[:, None]]
+        added: list[Chosen] = [(np.zeros(0, int), np.zeros(0))] * size
         for i in map(int, np.flatnonzero(some)):
-            slot, w, lowest[i] = self._choose(i)
+            slot, w, lowest[i], added[i] = self._choose(i)
             chosen[i] = slot, w
-        k = max(len(w) for _, w in chosen)
-        slots, weights = np.tile(best, (k, 1)), np.zeros((k, size))
-        for i, (slot, w) in enumerate(chosen):
-            slots[: len(w), i], weights[: len(w), i] = slot, w
-        alone = np.zeros((k, size))
+        slots, weights = _padded(chosen, best)
+        alone = np.zeros_like(weights)
         alone[0] = 1.0
-        bound = self._bound(slots, weights)
-        single = self._bound(np.tile(best, (k, 1)), alone)
+        limits = None if self.limits is None else _padded(added, np.zeros(size, int))
+        bound = self._bound(slots, weights, limits)
+        single = self._bound(np.tile(best, (len(slots), 1)), alone)
         swap = single > bound
-        slots = np.where(swap.reshape(size), best, slots)
-        weights = np.where(swap.reshape(size), alone, weights)
+        flat = swap.reshape(size)
+        slots = np.where(flat, best, slots)
+        weights = np.where(flat, alone, weights)
+        extra: tuple[Any, Any] = (None, None)
+        if self.limits is not None and limits is not None:
+            points = self.limits.points[limits[0], which]
+            mu = np.where(flat, 0.0, limits[1])
+            k = len(mu)
+            extra = points.reshape(k, *self.batch, n), mu.reshape(k, *self.batch)
         proof = CutCertificate(
-            self.points[slots, which].reshape(k, *self.batch, n),
-            weights.reshape(k, *self.batch),
+            self.points[slots, which].reshape(-1, *self.batch, n),
+            weights.reshape(-1, *self.batch),
             self.X,
             np.maximum(bound, single)[()],
+            *extra,
+            self.start,
         )
         return proof, lowest.reshape(*self.batch, n)
 
@@ -135,26 +172,81 @@ class Cuts:
         for share in (0.5, 0.001):
             x = lowest + share * (best.reshape(lowest.shape) - lowest)
             value, g, _, failed = evaluate(problem, x)
-            self.add(k, x, value, g, some if failed is None else some & ~failed)
+            good = some if failed is None else some & ~failed
+            self.add(k, x, value, g, good)
+            if self.limits is not None and problem.limit is not None:
+                self.limits.add(k, x, *problem.limit._oracle(x), good)
         self.calls += 3 * some
-        return np.asarray(proof.lower_bound), problem.function._value(lowest)
+        return np.asarray(proof.lower_bound), self.value_at(problem, lowest)[1]
 
-    def _bound(self, slots: Array, weights: Array) -> Array:
-        which, shape = np.arange(weights.shape[1]), (len(weights), *self.batch)
-        raw, blur = cut_bound(
-            self.X,
-            self.values[slots, which].reshape(shape),
-            self.slopes[slots, which].reshape(*shape, -1),
-            self.points[slots, which].reshape(*shape, -1),
-            weights.reshape(shape),
+    def value_at(self, problem: Problem, x: Array) -> tuple[Array, Array]:
+        """A point near x and its value, +inf if no feasible one is seen.
+
+        Where x is not feasible, and a stored point is strictly so, it is the point of
+        the segment between them at which convexity shows that no g is above 0.
+        """
+        if self.limits is None or problem.limit is None:
+            return x, np.asarray(problem.function._value(x))
+        over, h = problem.limit._oracle(x)
+        self.limits.add(0, x, over, h, np.isfinite(over) & self.running)
+        deep = self.limits.values.argmin(0), np.arange(self.count.size)
+        depth = self.limits.values[deep].reshape(over.shape)
+        inner = self.limits.points[deep].reshape(x.shape)
+        share = np.where(
+            (over > 0) & (depth < 0),
+            over / np.where(over > depth, over - depth, 1.0),
+            0.0,
         )
+        x = x + share[..., None] * (inner - x)
+        value = np.asarray(problem.function._value(x))
+        good = problem.violation(x) <= problem.feasibility
+        return x, np.where(good, value, np.inf)
+
+    def _bound(
+        self, slots: Array, weights: Array, limits: Chosen | None = None
+    ) -> Array:
+        which = np.arange(weights.shape[1])
+
+        def parts(c: Cuts, slots: Array, w: Array) -> list[Array]:
+            shape, n = (len(w), *self.batch), c.points.shape[-1]
+            return [
+                c.values[slots, which].reshape(shape),
+                c.slopes[slots, which].reshape(*shape, n),
+                c.points[slots, which].reshape(*shape, n),
+                w.reshape(shape),
+            ]
+
+        each = parts(self, slots, weights)
+        if limits is not None and self.limits is not None:
+            more = parts(self.limits, *limits)
+            # A slot that was never filled holds inf, with weight 0.
+            more[0] = np.where(np.isfinite(more[0]), more[0], 0.0)
+            each = [np.concatenate(pair) for pair in zip(each, more, strict=True)]
+        raw, blur = cut_bound(self.X, *each, count=len(weights))
         return raw - blur
 
 
+def _padded(chosen: list[Chosen], default: Array) -> Chosen:
+    """Slots and weights of every problem as arrays (k, size), padded with weight 0."""
+    k = max(1, *(len(w) for _, w in chosen))
+    slots, weights = np.tile(default, (k, 1)), np.zeros((k, len(chosen)))
+    for i, (slot, w) in enumerate(chosen):
+        slots[: len(w), i], weights[: len(w), i] = slot, w
+    return slots, weights
+
+
 def cut_weights(
-    errors: Array, slopes: Array, low: Array, high: Array, C: Set | None, best: Array
-) -> tuple[Array, Array]:
+    errors: Array,
+    slopes: Array,
+    low: Array,
+    high: Array,
+    C: Set | None,
+    best: Array,
+    limits: Chosen | None = None,
+) -> tuple[Array, Array, Array]:
     r"""Multipliers and solution z of min max_i <g_i, z> - e_i, a linear program.
+
+    limits = (h, s) ask for <h_j, z> <= s_j as well, with multipliers of their own.
 
     z is held in low <= z <= high, and in half-spaces around C - best: those that
     projections of best - t g_i show. Any weights make a bound; these are the best where
@@ -166,10 +258,12 @@ def cut_weights(
     k, n = slopes.shape
     first, size = np.zeros(k), norm(slopes)
     first[0] = 1.0
-    if size[0] == 0:
-        return first, np.zeros(n)
+    h, room = (np.zeros((0, n)), np.zeros(0)) if limits is None else limits
+    mu, long = np.zeros(len(h)), norm(h)
+    if size[0] == 0 and limits is None:
+        return first, np.zeros(n), mu
     scale = float(np.median(errors[errors > 0])) if np.any(errors > 0) else 1.0
-    length = scale / float(np.median(size))
+    length = scale / float(np.median(size[size > 0])) if np.any(size > 0) else scale
     rows = np.hstack([slopes * (length / scale), -np.ones((k, 1))])
     right = errors / scale
     if C is not None:
@@ -179,6 +273,10 @@ def cut_weights(
         u, p = u[depth > 1e-6], p[depth > 1e-6]
         rows = np.vstack([rows, np.hstack([u, np.zeros((len(u), 1))])])
         right = np.append(right, np.vecdot(u, p - best) / length)
+    steep = np.flatnonzero(long > 0)
+    sides = h[steep] / long[steep, None]
+    rows = np.vstack([rows, np.hstack([sides, np.zeros((len(steep), 1))])])
+    right = np.append(right, room[steep] / (long[steep] * length))
     result = linprog(
         np.append(np.zeros(n), 1.0),
         A_ub=rows,
@@ -187,6 +285,10 @@ def cut_weights(
         method="highs",
     )
     if result.status != 0 or result.x is None:
-        return first, np.zeros(n)
-    w = np.maximum(-result.ineqlin.marginals[:k], 0.0)
-    return (w / w.sum() if w.sum() > 0 else first), length * result.x[:n]
+        return first, np.zeros(n), mu
+    pull = np.maximum(-result.ineqlin.marginals, 0.0)
+    w, total = pull[:k], pull[:k].sum()
+    if total == 0:
+        return first, length * result.x[:n], mu
+    mu[steep] = pull[len(pull) - len(steep) :] * scale / (long[steep] * length * total)
+    return w / total, length * result.x[:n], mu

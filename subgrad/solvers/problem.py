@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from subgrad._check import Array, nonnegative, real, vector
+from subgrad.affine import AffineMap
+from subgrad.calculus.maximum import maximum
 from subgrad.core import Function, Set, a_function
 from subgrad.functions.indicator import Indicator
+from subgrad.functions.norms import max_entry
 
 
 def split(f: Function) -> tuple[Function | None, list[Set]]:
@@ -24,19 +28,52 @@ def split(f: Function) -> tuple[Function | None, list[Set]]:
     return (kept[0] if len(kept) == 1 else Sum(kept)) if sets else f, sets
 
 
+def limit_functions(constraints: Any) -> tuple[Function, ...]:
+    """The g of constraints g(x) <= 0; of an affine map every row is one."""
+    if isinstance(constraints, Function | AffineMap):
+        constraints = (constraints,)
+    if isinstance(constraints, Set) or not isinstance(constraints, Iterable):
+        kind = type(constraints).__name__
+        raise TypeError(
+            f"constraints must be a list of Functions g, for g(x) <= 0, got {kind}; a "
+            "set goes to constraint="
+        )
+    out = []
+    for i, g in enumerate(constraints):
+        if isinstance(g, Set | Indicator):
+            raise TypeError(
+                f"constraints[{i}] must be a Function g, for g(x) <= 0, got {g!r}; a "
+                "set goes to constraint="
+            )
+        if isinstance(g, AffineMap):
+            g = max_entry(g)
+        out.append(a_function(f"constraints[{i}]", g))
+    return tuple(out)
+
+
+def largest(limits: tuple[Function, ...]) -> Function:
+    """max_i g_i."""
+    return limits[0] if len(limits) == 1 else maximum(*limits)
+
+
 @dataclass(frozen=True, eq=False)
 class Problem:
-    r"""Minimise f over a closed convex set C.
+    r"""Minimise f over a closed convex set C, subject to g(x) <= 0 for every g given.
 
-    Indicators among the terms of f are taken out and become the constraint. `optimum`
-    is f* where it is known, `radius` a bound on the distance from the starting point to
-    a minimiser: numbers, or one per problem, that are believed.
+    Indicators among the terms of f are taken out and become the constraint set.
+    `optimum` is f* where it is known, `radius` a bound on the distance from the
+    starting point to a minimiser: numbers, or one per problem, that are believed. A
+    point counts as feasible where no g is above `feasibility`. `limit` is the largest
+    of the g, None without.
     """
 
     function: Function
     constraint: Set | None = None
     optimum: Any = None
     radius: Any = None
+    constraints: Any = ()
+    feasibility: float = 1e-6
+    limit: Function | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         a_function("f", self.function)
@@ -57,6 +94,11 @@ class Problem:
         put = object.__setattr__
         put(self, "function", f)
         put(self, "constraint", sets[0] if sets else None)
+        limits = limit_functions(self.constraints)
+        put(self, "constraints", limits)
+        put(self, "feasibility", float(nonnegative("feasibility", self.feasibility)))
+        if limits:
+            put(self, "limit", largest(limits))
         if self.optimum is not None:
             put(self, "optimum", real("optimum", self.optimum))
         if self.radius is not None:
@@ -83,6 +125,7 @@ class Problem:
             raise ValueError(
                 f"x0{where} must lie in the domain of f, got f(x0) = {got}"
             )
+        value = value + self._limited(x, value)
         for name in ("optimum", "radius"):
             a = getattr(self, name)
             if (
@@ -93,3 +136,26 @@ class Problem:
                     f"{name} must be a number or of shape {value.shape}, got {a.shape}"
                 )
         return np.broadcast_to(x, (*value.shape, x.shape[-1]))
+
+    def _limited(self, x: Array, value: Array) -> Array:
+        """Zeros of the batch of the constraints at x, which must have values there."""
+        if self.limit is None:
+            return np.zeros(())
+        if self.limit.n not in (None, x.shape[-1]):
+            raise ValueError(
+                f"constraints must be functions of {x.shape[-1]} arguments, got one of "
+                f"{self.limit.n}"
+            )
+        at = np.asarray(self.limit._value(x))
+        if not np.isfinite(at).all():
+            raise ValueError(
+                "x0 must lie in the domains of the constraints, got a value of "
+                f"{at[~np.isfinite(at)][0]}"
+            )
+        return 0 * at
+
+    def violation(self, x: Array) -> Array:
+        """max(0, g_1(x), ..., g_k(x)), shape (...)."""
+        if self.limit is None:
+            return np.zeros(x.shape[:-1])
+        return np.maximum(np.asarray(self.limit._value(x)), 0.0)

@@ -1,0 +1,121 @@
+"""Shor's r-algorithm: subgradients in a space that is stretched as the run goes on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from subgrad._check import Array, count
+from subgrad._set import unit
+from subgrad.core import norm
+from subgrad.solvers.core import State, advance, begin
+from subgrad.solvers.problem import Problem
+
+TINY = 2.0**-60
+
+
+class Space(NamedTuple):
+    """What the method remembers, for each problem of the batch."""
+
+    B: Array  # (..., n, n)
+    start: Array  # the subgradient where the line search began
+    direction: Array  # B xi
+    length: Array  # h
+    walked: Array  # steps along the direction so far
+
+
+@dataclass(frozen=True)
+class Shor:
+    r"""The r-algorithm: descent in a space dilated along differences of subgradients.
+
+    .. math:: x_+ = x - h B \xi, \quad \xi = B^T g / |B^T g|, \quad \text{again while }
+       \langle g_+, B \xi \rangle > 0; \qquad
+       B_+ = B \big(I + (1/\alpha - 1) r r^T\big), \quad
+       r = B^T (g_+ - g) / |B^T (g_+ - g)|
+
+    where g and g_+ are the subgradients at the two ends of the line search. h starts at
+    `length`, becomes `grow` h after every `patience` steps along one direction and
+    `shrink` h when the first step was one too many. B = I at the start; it takes n^2
+    numbers per problem and 5 n^2 operations per direction: the method is for n up to
+    some hundred, where little that knows no more than g is faster.
+
+    One step is one call of the oracle. Each problem of a batch turns when it is due.
+    Nothing is proved about the rate, and values may rise in between: `StepBelow` and
+    `Stalled` are stops for it, or `Gap` where a radius or the optimum is known. No
+    constraint. N. Z. Shor, Minimization Methods for Non-Differentiable Functions
+    (1985); F. Kappel and A. Kuntsevich, An implementation of Shor's r-algorithm,
+    Comput. Optim. Appl. 15 (2000).
+    """
+
+    length: float = 1.0
+    alpha: float = 2.0
+    shrink: float = 0.95
+    grow: float = 1.2
+    patience: int = 3
+
+    def __post_init__(self) -> None:
+        for name, ok, expected in (
+            ("length", 0 < self.length < np.inf, "positive and finite"),
+            ("alpha", 1 < self.alpha < np.inf, "finite and above 1"),
+            ("shrink", 0 < self.shrink <= 1, "in (0, 1]"),
+            ("grow", 1 <= self.grow < np.inf, "finite and at least 1"),
+        ):
+            if not ok:
+                raise ValueError(
+                    f"{name} must be {expected}, got {getattr(self, name)}"
+                )
+        count(self.patience)
+
+    def init(self, problem: Problem, x: Array) -> State:
+        """The state at x."""
+        if problem.constraint is not None:
+            raise ValueError(
+                "Shor takes no constraint, got one; SubgradientMethod projects"
+            )
+        state = begin(problem, x)
+        g, n = state.subgradient, x.shape[-1]
+        dtype = np.result_type(x, g)
+        shape = state.value.shape
+        B = np.tile(np.eye(n, dtype=dtype), (*shape, 1, 1))
+        h = np.full(shape, self.length, dtype)
+        direction = unit(g)
+        return state._replace(
+            memory=Space(B, g, direction, h, np.zeros(shape, np.int64))
+        )
+
+    def step(self, problem: Problem, state: State) -> State:
+        """One step along the direction, and a new direction where f rises."""
+        old: Space = state.memory
+        move = (old.length[..., None] * old.direction).astype(state.x.dtype, copy=False)
+        after = advance(problem, state, state.x - move)
+        g = after.subgradient
+        walked = old.walked + 1
+        turned = np.vecdot(g, old.direction) <= 0
+        h = np.where(walked % self.patience == 0, self.grow * old.length, old.length)
+        h = np.where(turned & (walked == 1), self.shrink * h, h)
+        B, direction, start = old.B, old.direction, old.start
+        h = h.astype(B.dtype, copy=False)
+        if turned.any():
+            B, direction, start = B.copy(), direction.copy(), start.copy()
+            some = (B[turned], g[turned], (g - start)[turned], h[turned])
+            B[turned], direction[turned], h[turned] = self._turn(*some)
+            start[turned], walked = g[turned], np.where(turned, 0, walked)
+        return after._replace(memory=Space(B, start, direction, h, walked))
+
+    def _turn(
+        self, B: Array, g: Array, change: Array, h: Array
+    ) -> tuple[Array, Array, Array]:
+        """B dilated along the change of the subgradient, the new direction, and h."""
+        r = unit(np.vecmat(change, B))
+        B = B + (1 / self.alpha - 1) * np.matvec(B, r)[..., None] * r[..., None, :]
+        direction = np.matvec(B, unit(np.vecmat(g, B)))
+        # Dilations only shrink B, and h B is all that matters: long before B underflows
+        # a power of two moves to h.
+        if norm(direction).min() < TINY:
+            top = np.abs(B).max((-2, -1))
+            scale = np.exp2(np.where(top > 0, -np.frexp(top)[1], 0)).astype(B.dtype)
+            B, h = B * scale[..., None, None], h / scale
+            direction = np.matvec(B, unit(np.vecmat(g, B)))
+        return B, direction, h

@@ -1,0 +1,127 @@
+"""The switching subgradient method, for constraints g(x) <= 0."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from subgrad._check import Array
+from subgrad.core import Mask
+from subgrad.solvers.core import State, evaluate
+from subgrad.solvers.problem import Problem
+from subgrad.solvers.steps import StepRule
+
+
+class Switch(NamedTuple):
+    """What the method remembers, numbers of the shape of a value."""
+
+    least: Array  # the least violation so far, max_i g_i
+    count: Array  # of the steps on f
+    reach: Array  # a distance: the radius of the problem, or max(1, |x0|)
+
+
+@dataclass(frozen=True)
+class Switching:
+    r"""A step on f where no g_i is above τ, one on the largest of the g_i elsewhere.
+
+    .. math:: x_{k+1} = P(x_k - a_k s_k), \quad s_k \in \partial f(x_k), \
+       k \in A = \{k : G(x_k) \le τ\}, \quad G = \max_i g_i,
+
+    .. math:: x_{k+1} = P\Big(x_k - \frac{G(x_k)}{|h_k|^2} h_k\Big), \quad
+       h_k \in \partial G(x_k), \ \text{otherwise}
+
+    where τ is the `feasibility` of the problem. The second step is Polyak's towards the
+    level 0 of G, which all feasible points are under, so that with R the distance of
+    x_0 to a minimiser
+
+    .. math:: 2 \sum_A a_k (f(x_k) - f^*)
+       + \sum_{k \notin A} \frac{G(x_k)^2}{|h_k|^2}
+       \le R^2 + \sum_A a_k^2 |s_k|^2.
+
+    With a_k = ε / |s_k|² (the rule `Accuracy`) a point of A has f(x_k) - f* <= ε after
+    R² max(M_f² / ε², M_G² / τ²) steps, M_f and M_G bounds on the subgradients. By
+    default a_k = R / (|s_k| sqrt(j + 1)) for the j-th step on f, R the radius of the
+    problem or else max(1, |x_0|). A `rule` must not remember anything: it is asked at
+    every step and followed at those of A. B. T. Polyak, A general method for solving
+    extremal problems, Soviet Math. Dokl. 8 (1967).
+    """
+
+    rule: StepRule | None = None
+    limited: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if self.rule is not None and not callable(self.rule):
+            kind = type(self.rule).__name__
+            raise TypeError(
+                f"rule must be a step rule, such as Accuracy(1e-3), got {kind}"
+            )
+
+    def init(self, problem: Problem, x: Array) -> State:
+        """The state at x, a point of the constraint set."""
+        value, g, squared, failed = evaluate(problem, x)
+        over, h, failed = _limit(problem, x, value, failed)
+        reach = problem.radius
+        if reach is None:
+            reach = np.maximum(1.0, np.sqrt(np.vecdot(x, x)))
+        zero = np.zeros_like(value)
+        best = np.where(over <= problem.feasibility, value, np.inf)
+        memory = Switch(over, zero, zero + reach)
+        return State(0, x, value, g, squared, x, best, memory, failed, limit=(over, h))
+
+    def step(self, problem: Problem, state: State) -> State:
+        """One step and one call of the oracles of f and of the g_i."""
+        least, count, reach = state.memory
+        over, h = state.limit
+        inside = over <= problem.feasibility
+        if self.rule is None:
+            steep = np.sqrt(np.where(state.squared > 0, state.squared, 1.0))
+            a = reach / (steep * np.sqrt(count + 1))
+        else:
+            a = np.asarray(self.rule(problem, state)[0])
+        size = np.vecdot(h, h)
+        back = np.where(inside, 0.0, over) / np.where(size > 0, size, 1.0)
+        move = np.where(inside, a, back)[..., None] * np.where(
+            inside[..., None], state.subgradient, h
+        )
+        x = state.x - move.astype(state.x.dtype, copy=False)
+        if problem.constraint is not None:
+            x = problem.constraint._project(x)
+        value, g, squared, failed = evaluate(problem, x, state.value)
+        over, h, failed = _limit(problem, x, value, failed)
+        bad = np.zeros_like(inside) if failed is None else failed
+        feasible = ~bad & (over <= problem.feasibility)
+        # Until a point is feasible the best one is that of the least violation.
+        none = np.isposinf(state.best_value)
+        better = feasible & (value < state.best_value)
+        better |= ~bad & none & (over < least)
+        return State(
+            state.k + 1,
+            x,
+            value,
+            g,
+            squared,
+            np.where(better[..., None], x, state.best_x),
+            np.where(better & feasible, value, state.best_value),
+            Switch(
+                np.where(bad, least, np.minimum(over, least)), count + inside, reach
+            ),
+            failed,
+            limit=(over, h),
+        )
+
+
+def _limit(
+    problem: Problem, x: Array, value: Array, failed: Any
+) -> tuple[Array, Array, Mask | None]:
+    """G and a subgradient at x, and where f or G failed: there -inf and 0 for G."""
+    if problem.limit is None:
+        return np.full(value.shape, -np.inf), np.zeros_like(x), failed
+    over, h = problem.limit._oracle(x)
+    over, h = np.broadcast_to(over, value.shape), np.broadcast_to(h, x.shape)
+    good = np.isfinite(over) & np.isfinite(h).all(-1)
+    if not good.all():
+        failed = ~good if failed is None else failed | ~good
+        over, h = np.where(good, over, -np.inf), np.where(good[..., None], h, 0.0)
+    return over, h, failed
