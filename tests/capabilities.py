@@ -16,6 +16,58 @@ from table import FUNCTIONS, SETS, Row
 
 import subgrad as sg
 
+# What a user writes for an atom, where that is not the name of its class.
+SPELLED = {
+    "BlockComposition": "block_compose(H, h)",
+    "BlockSum": "block_sum(h)",
+    "CVaR": "cvar(beta)",
+    "Composition": "compose(h, f, ...)",
+    "ConvexInterpolation": "convex_interpolation(points, values)",
+    "Distance": "distance(S)",
+    "FusedLasso": "fused_lasso(l1, l2)",
+    "GraphTotalVariation": "graph_total_variation(edges)",
+    "GroupNorm": "group_norm(groups)",
+    "Indicator": "Indicator(S)",
+    "JointRelativeEntropy": "joint_relative_entropy",
+    "KSupportNorm": "k_support_norm(k)",
+    "LambdaMaxPencil": "LambdaMaxPencil(A0, As)",
+    "Linear": "Linear(c)",
+    "LogSumExp": "log_sum_exp",
+    "MatrixFrac": "matrix_frac",
+    "MaxAffine": "MaxAffine(A, b)",
+    "MaxEntry": "max_entry",
+    "Maximum": "maximum(f, g, ...)",
+    "MoreauEnvelope": "moreau_envelope(f, t)",
+    "NegativeGeometricMean": "negative_geo_mean(p)",
+    "NegativeHarmonicMean": "negative_harmonic_mean",
+    "Norm1": "norm1",
+    "Norm2": "norm2",
+    "NormInf": "norm_inf",
+    "OWL": "owl(weights)",
+    "OrderedSum": "ordered_sum(weights)",
+    "PNorm": "pnorm(p)",
+    "PeakToPeak": "ptp",
+    "Perspective": "perspective(f)",
+    "Precomposed": "f(A @ x + b)",
+    "QuadOverLin": "quad_over_lin",
+    "Quadratic": "Quadratic(P)",
+    "Scaled": "a * f",
+    "Separable": "separable(phi, weights)",
+    "SimplexEntropy": "relative_entropy(q)",
+    "SpectralRisk": "spectral_risk(weights)",
+    "SquaredNorm": "squared_norm",
+    "Stacked": "stack(f, g, ...)",
+    "Sum": "f + g",
+    "SumLargest": "sum_largest(k)",
+    "Support": "Support(S)",
+    "TotalVariation": "total_variation()",
+    "TrendFiltering": "trend_filtering(order)",
+}
+CALCULUS = {
+    *("Affine", "BlockComposition", "BlockSum", "Composition", "Maximum"),
+    *("MoreauEnvelope", "Perspective", "Precomposed", "Scaled", "Stacked", "Sum"),
+}
+
 README = Path(__file__).parent.parent / "README.md"
 BEGIN, END = "<!-- capabilities: begin -->\n", "<!-- capabilities: end -->\n"
 
@@ -97,7 +149,7 @@ def lines(
         f"| {title} | {' | '.join(columns)} |",
         f"|---|{':-:|' * len(columns)}",
     ]
-    for name, items in sorted(found.items()):
+    for name, items in sorted(found.items(), key=lambda pair: pair[0].lower()):
         cells = [
             sign([tried(ask, item, x) for item, x in items]) for ask in columns.values()
         ]
@@ -105,11 +157,13 @@ def lines(
     return out
 
 
-def functions() -> dict[str, list[tuple[Any, np.ndarray]]]:
+def functions(calculus: bool) -> dict[str, list[tuple[Any, np.ndarray]]]:
     found: dict[str, list[tuple[Any, np.ndarray]]] = {}
     for row in FUNCTIONS:
-        name = row.atom or (row.cls or type(row.f)).__name__
-        found.setdefault(name, []).append((row, inside(row)))
+        kind = (row.cls or type(row.f)).__name__
+        if (kind in CALCULUS and not row.atom) == calculus:
+            name = row.atom or SPELLED.get(kind, kind)
+            found.setdefault(name, []).append((row, inside(row)))
     return found
 
 
@@ -125,8 +179,9 @@ def sets() -> dict[str, list[tuple[Any, np.ndarray]]]:
 
 def table() -> str:
     """What stands between the markers."""
-    atoms = lines("function", functions(), ATOM)
-    return "\n".join([*atoms, "", *lines("set", sets(), SET)]) + "\n"
+    atoms = lines("atom", functions(calculus=False), ATOM)
+    calculus = lines("calculus", functions(calculus=True), ATOM)
+    return "\n".join([*atoms, "", *calculus, "", *lines("set", sets(), SET)]) + "\n"
 
 
 def parts(text: str) -> tuple[str, str, str]:

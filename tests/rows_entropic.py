@@ -34,13 +34,14 @@ positive = [[0.5, 2, 1], [0, 0.5, 0], [0, 1.5, 1]]
 
 FUNCTIONS: list[Row] = [
     Row("log_sum_exp", log_sum_exp, 3),
-    Row("soft maximum", LogSumExp(prior, 0.3), 3),
+    Row("soft maximum", LogSumExp(prior, 0.3), 3, atom="soft_maximum(mu)"),
     Row(
         "simplex entropy",
         SimplexEntropy(),
         3,
         inner,
         twin=separable(entropy)(x) + plane,
+        atom="negative_entropy",
     ),
     Row(
         "relative entropy",
@@ -49,7 +50,7 @@ FUNCTIONS: list[Row] = [
         inner,
         twin=2.0 * (separable(entropy)(x) + plane + Linear(-np.log(prior))),
     ),
-    Row("simplex entropy on the line", SimplexEntropy(n=1), 1),
+    Row("simplex entropy on the line", SimplexEntropy(n=1), 1, atom="negative_entropy"),
     Row("negative geometric mean", negative_geo_mean([2.0, 1, 3]), 3, positive),
     Row("negative geometric mean of one", negative_geo_mean(), 1, [[2.0]]),
     Row("negative harmonic mean", negative_harmonic_mean, 3, positive),

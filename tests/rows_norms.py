@@ -23,6 +23,7 @@ from subgrad import (
     norm_inf,
     pnorm,
     quadratic_norm,
+    squared_hinge_loss,
     squared_norm,
     variable,
 )
@@ -59,6 +60,7 @@ FUNCTIONS: list[Row] = [
         3,
         [[1, -1, 0]],
         twin=norm2(ROOT @ x),
+        atom="quadratic_norm(P)",
     ),
     Row(
         "indicator of second-order cone",
@@ -79,9 +81,13 @@ FUNCTIONS: list[Row] = [
         [[0.6, 0.8, 0.1], [0.6, 0.8, -0.6], [-(0.5**0.5), 0.5**0.5, 0.5**0.5]],
     ),
     Row(
-        "elastic net", elastic_net(2.0, 0.25), 2, twin=0.5 * norm1 + 0.75 * squared_norm
+        "elastic net",
+        elastic_net(2.0, 0.25),
+        2,
+        twin=0.5 * norm1 + 0.75 * squared_norm,
+        atom="elastic_net(alpha, l1_ratio)",
     ),
-    Row("berhu", berhu_loss(0.5), 2, [[0.5, -0.5]]),
+    Row("berhu", berhu_loss(0.5), 2, [[0.5, -0.5]], atom="berhu_loss(M)"),
     Row(
         "max |Ax - b|",
         max_abs_affine(A, b),
@@ -89,7 +95,9 @@ FUNCTIONS: list[Row] = [
         [[-1, 1]],
         prox=False,
         twin=norm_inf(A @ variable(2) - b),
+        atom="max_abs_affine(A, b)",
     ),
+    Row("squared hinge", squared_hinge_loss, 2, atom="squared_hinge_loss"),
 ]
 
 SETS: dict[str, Any] = {

@@ -74,6 +74,14 @@ FUNCTIONS: list[Row] = [
         2,
         twin=sg.Quadratic([[0.625, 0.25], [0.25, 0.5]]),
     ),
+    Row(
+        "infimal convolution",
+        sg.infimal_convolution(separable(sg.t**2), separable(abs(sg.t))),
+        2,
+        [[0.5, -0.5]],
+        twin=sg.huber_loss(0.5),
+        atom="infimal_convolution(f, g)",
+    ),
 ]
 
 SETS: dict[str, Any] = {

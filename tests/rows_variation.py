@@ -44,7 +44,6 @@ FUNCTIONS: list[Row] = [
         fused_lasso(0.5, 1.0).at((4,)),
         4,
         [[1, 1, 2, 2]],
-        conjugate=False,
         twin=0.5 * norm1(x) + norm1(x[1:] - x[:-1]),
     ),
     Row(

@@ -114,7 +114,6 @@ def test_members_and_outsiders(S):
         assert S.contains(s, TOL)
         assert np.all(s @ directions(S.dim).T <= S.support(directions(S.dim)) + TOL)
     for d in directions(S.dim) if S.polyhedral else fewer(S):
-        h = S.support(d)
         if d.any() and attained(S, d):
             out = S.support_point(d) + 0.1 * d / np.linalg.norm(d)
             assert not S.contains(out)

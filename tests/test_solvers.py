@@ -707,7 +707,7 @@ F = norm1(variable(2))
         ({"radius": [1.0, 2.0]}, ValueError, "radius"),
         ({"optimum": np.nan}, ValueError, "optimum"),
         ({"optimum": [1.0, 2.0]}, ValueError, "optimum"),
-        ({"stop": Gap()}, ValueError, "radius"),
+        ({"f": sg.max_entry, "stop": Gap()}, ValueError, "radius"),
         ({"stop": 100}, TypeError, "stop"),
         ({"method": Constant(1.0)}, TypeError, "method"),
         ({"record": -1}, ValueError, "record"),

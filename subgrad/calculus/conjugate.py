@@ -8,7 +8,8 @@ Each class knows its own: `Support` and `Indicator` are each other's, a f has
 a f*(g / a), f(w x + b) has f*(g / w) - <g / w, b>, f + <c, .> + q/2 |.|² has the Moreau
 envelope of f* of parameter q at g - c, a block sum the block sum, the envelope f_t has
 f* + t/2 |.|², h_S(A x) the indicator of Aᵀ S, a maximum of affine functions the convex
-interpolation of data, a perspective the indicator of a hypograph. Rockafellar, Convex Analysis, 16 and 23.5.
+interpolation of data, a perspective the indicator of a hypograph. Rockafellar, Convex
+Analysis, 16 and 23.5.
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@ import numpy as np
 
 from subgrad._check import Array, nonnegative
 from subgrad.calculus.derived import _Derived
-from subgrad.core import Mask
+from subgrad.core import Function, Mask
+from subgrad.functions.indicator import Indicator
 from subgrad.functions.norms import norm1
 from subgrad.functions.shaped import ShapedAtom
 from subgrad.functions.total_variation import TotalVariation
@@ -49,6 +50,12 @@ class FusedLasso(_Derived):
         p = self.tv._prox(x, self.l2 * t)
         s = np.asarray(self.l1 * t)[..., None]
         return np.sign(p) * np.maximum(np.abs(p) - s, 0)
+
+    def conjugate(self) -> Function:
+        """The indicator of [-l1, l1]^n + l2 S, S the subdifferential of TV at 0."""
+        n = self.tv.n
+        box = self.l1 * norm1._body(n)
+        return Indicator(box + self.l2 * self.tv.subdifferential(np.zeros(n)))
 
 
 def fused_lasso(l1: Any, l2: Any) -> ShapedAtom:

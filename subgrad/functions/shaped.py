@@ -18,13 +18,20 @@ class ShapedAtom:
     `f(X)` of an affine map with the shape of a matrix (or an image) is a Function of
     the variable; `f(array)` is the value at one array of that shape. `f.at(shape)` is
     the Function of the vector in row order. axes: how many axes an argument must
-    have, None for any number.
+    have, None for any number. large: what gives the value at a scipy.sparse matrix or
+    a LinearOperator, which are not written out.
     """
 
     __array_ufunc__ = None
 
-    def __init__(self, make: Callable[..., Function], *args: Any, axes: Any = 2):
-        self.make, self.args, self.axes = make, args, axes
+    def __init__(
+        self,
+        make: Callable[..., Function],
+        *args: Any,
+        axes: Any = 2,
+        large: Callable[[Any], float] | None = None,
+    ) -> None:
+        self.make, self.args, self.axes, self.large = make, args, axes, large
 
     def at(self, shape: tuple[int, ...]) -> Function:
         """The function of a vector that stands for an array of this shape."""
@@ -39,6 +46,10 @@ class ShapedAtom:
             return self.at(X.shape)(X)
         if isinstance(X, Function):
             raise TypeError(f"{self!r} takes an affine map or an array")
+        if hasattr(X, "toarray") or hasattr(X, "matvec"):
+            if self.large is None:
+                raise TypeError(f"{self!r} takes an array, got {type(X).__name__}")
+            return self.large(X)
         X = real("X", X)
         return self.at(X.shape).value(np.ravel(X))
 

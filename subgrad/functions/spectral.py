@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from subgrad._check import Array, count, positive
+from subgrad._eigenpair import largest_eigenpair
 from subgrad.core import Function, Mask, Set, a_function, norm
 from subgrad.functions.indicator import Indicator
 from subgrad.functions.linear import Linear
@@ -287,7 +288,12 @@ def trace_of(shape: tuple[int, int]) -> Function:
     return Linear(np.eye(n).ravel())
 
 
-lambda_max = ShapedAtom(eigenvalues, max_entry)
+def _iteratively(S: Any) -> float:
+    """λ_max of a large matrix; `largest_eigenpair` gives more."""
+    return largest_eigenpair(S).value
+
+
+lambda_max = ShapedAtom(eigenvalues, max_entry, large=_iteratively)
 negative_log_det = ShapedAtom(eigenvalues, separable(negative_log))
 trace_inv = ShapedAtom(eigenvalues, separable(inverse))
 trace_exp = ShapedAtom(eigenvalues, separable(exponential))

@@ -6,14 +6,19 @@ from subgrad.solvers.certificate import (
     certify,
 )
 from subgrad.solvers.core import Solver, State, iterate, minimize
+from subgrad.solvers.distance_over_gradients import DoG, DoWG
+from subgrad.solvers.dual_averaging import DualAveraging
+from subgrad.solvers.level_sets import sublevel_radius
 from subgrad.solvers.problem import Problem
 from subgrad.solvers.result import Result
 from subgrad.solvers.steps import (
+    Accuracy,
     Constant,
     ConstantLength,
     Diminishing,
     DiminishingLength,
     EstimatedPolyak,
+    LinearDecay,
     Polyak,
     TargetLevel,
 )
@@ -28,15 +33,21 @@ from subgrad.solvers.stops import (
     ZeroSubgradient,
 )
 from subgrad.solvers.subgradient import SubgradientMethod
+from subgrad.solvers.switching import Switching
 
 __all__ = [
+    "Accuracy",
     "Constant",
     "ConstantLength",
     "CutCertificate",
     "Diminishing",
     "DiminishingLength",
+    "DoG",
+    "DoWG",
+    "DualAveraging",
     "EstimatedPolyak",
     "Gap",
+    "LinearDecay",
     "MaxIter",
     "MaxTime",
     "Polyak",
@@ -50,9 +61,11 @@ __all__ = [
     "SubgradientCertificate",
     "SubgradientMethod",
     "SubgradientNorm",
+    "Switching",
     "TargetLevel",
     "ZeroSubgradient",
     "certify",
     "iterate",
     "minimize",
+    "sublevel_radius",
 ]

@@ -9,11 +9,13 @@ import numpy as np
 
 from subgrad._check import Array
 from subgrad.core import Function, Mask, Set
-from subgrad.solvers.certificate import region, single_cut
+from subgrad.solvers.auto import BUDGET, choose
+from subgrad.solvers.certificate import region
 from subgrad.solvers.cuts import Cuts
+from subgrad.solvers.finish import finish
 from subgrad.solvers.problem import Problem
 from subgrad.solvers.result import Outcome, Result, intermediate
-from subgrad.solvers.stops import Gap, MaxIter, Stop, ZeroSubgradient
+from subgrad.solvers.stops import Gap, MaxIter, Stop, ZeroSubgradient, wants_a_bound
 
 
 class State(NamedTuple):
@@ -91,29 +93,37 @@ def iterate(solver: Solver, problem: Problem, x0: Any) -> Iterator[State]:
 def minimize(
     f: Function,
     x0: Any,
-    method: Solver | None = None,
+    method: Solver | str = "auto",
     stop: Stop | None = None,
     constraint: Set | None = None,
     callback: Callable[[Result], Any] | None = None,
     progress: bool = False,
     *,
+    constraints: Any = (),
     optimum: Any = None,
     radius: Any = None,
+    feasibility: float = 1e-6,
     record: int = 0,
     cuts: int = 200,
 ) -> Result:
     r"""Minimise f, from x0 (..., n), over a closed convex set.
 
     Every leading axis of x0, and of the parameters of f, is a batch of problems, each
-    with its own best point and end. `stop` is by default MaxIter(10000), with Gap(1e-6)
-    where there is something to prove a gap with: a bounded constraint, a `radius` (a
-    bound on the distance from x0 to a minimiser) or the `optimum`. A zero subgradient
-    always ends a run.
+    with its own best point and end. `constraint` is a Set, `constraints` a list of
+    Functions g for g(x) <= 0 (or affine maps, for all rows); points where no g is above
+    `feasibility` count as feasible, and the best of them is the result. `method` is a
+    Solver or its name, see `solvers.auto`.
 
-    With a bounded constraint or a radius the run keeps up to `cuts` cuts per problem,
-    0 for none. Their best average is the certificate of the result, and the point where
-    they are lowest is tried as a last one: one linear program per problem, one after
-    the other, some milliseconds each. `record` = k keeps every k-th value in `history`.
+    `stop` is by default MaxIter(10000), with Gap(1e-6) where there is something to
+    prove a gap with: a bounded constraint, a `radius` (a bound on the distance from x0
+    to a minimiser), the `optimum`, or a bounded sublevel set. That is looked for with
+    `sublevel_radius` where a Gap is asked for and, unasked, for up to 16 problems of up
+    to 500 variables. A zero subgradient always ends a run.
+
+    With a bounded region the run keeps up to `cuts` cuts per problem, 0 for none. Their
+    best average is the certificate of the result, and the point where they are lowest
+    is tried as a last one: one linear program per problem, one after the other, some
+    milliseconds each. `record` = k keeps every k-th value in `history`.
 
     callback(intermediate_result) is called after every iteration with a Result of the
     best point so far, and ends the run by raising StopIteration. `progress` shows a bar
@@ -121,32 +131,26 @@ def minimize(
     the status "interrupted" or "error"; exceptions at x0, in the first step and in the
     callback come through.
     """
-    problem = Problem(f, constraint, optimum, radius)
-    if method is None:
-        from subgrad.solvers.subgradient import SubgradientMethod
-
-        method = SubgradientMethod()
-    elif not hasattr(method, "init"):
-        raise TypeError(
-            f"method must be a Solver, such as SubgradientMethod(Constant(0.1)), got "
-            f"{type(method).__name__}"
-        )
+    problem = Problem(f, constraint, optimum, radius, constraints, feasibility)
     if record < 0 or cuts < 0:
         raise ValueError(f"record and cuts must be >= 0, got {record} and {cuts}")
+    if not isinstance(stop, Stop | None):
+        raise TypeError(f"stop must be a Stop, got {type(stop).__name__}")
     x = problem.start(x0)
-    X = region(problem.constraint, x, problem.radius) if cuts else None
-    bundle = None if X is None else Cuts(X, problem.constraint, x, cuts)
+    solver, why = choose(method, problem, stop, x)
+    bundle = _bundle(problem, x, stop, cuts)
     if stop is None:
-        stop = MaxIter(10_000)
+        stop = MaxIter(BUDGET)
         if bundle is not None or problem.optimum is not None:
             stop = stop | Gap()
-    elif not isinstance(stop, Stop):
-        raise TypeError(f"stop must be a Stop, got {type(stop).__name__}")
     stops = (ZeroSubgradient() | stop).alternatives()
     watches = [(s, s.watch(problem, bundle)) for s in stops]
     bar = _bar(stops) if progress else None
-    states = iterate(method, problem, x)
+    states = iterate(solver, problem, x)
     state = next(states)
+    if state.failed is not None:
+        where = f" (problem {np.argmax(state.failed)})" if state.value.ndim else ""
+        raise ValueError(f"no finite subgradient of f is known at x0{where}")
     outcome, history = Outcome(state), []
 
     def look() -> None:
@@ -155,6 +159,9 @@ def minimize(
         if bundle is not None:
             bundle.running = outcome.running
             bundle.add(state.k, *state[1:4], outcome.running)
+            if bundle.limits is not None and state.limit is not None:
+                over, h = state.limit
+                bundle.limits.add(state.k, state.x, over, h, outcome.running)
         if record and state.k % record == 0:
             history.append(state.value)
         for s, watch in watches:
@@ -187,7 +194,27 @@ def minimize(
     finally:
         if bar is not None:
             bar.close()
-    return _result(problem, stops, outcome, bundle, history)
+    return finish(problem, x, stops, outcome, bundle, history, why)
+
+
+def _bundle(problem: Problem, x: Array, stop: Stop | None, cuts: int) -> Cuts | None:
+    """A place for cuts over a bounded region with a minimiser, if one is known."""
+    if not cuts:
+        return None
+    X, start = region(problem.constraint, x, problem.radius), None
+    size, n = x.size // x.shape[-1], x.shape[-1]
+    asked = size <= 16 and n <= 500 if stop is None else wants_a_bound(stop)
+    if X is None and asked and problem.optimum is None:
+        from subgrad.solvers.level_sets import sublevel_radius
+
+        found = sublevel_radius(problem.function, x, problem.constraints)
+        if np.all(np.isfinite(found)):
+            X, start = region(problem.constraint, x, found), x
+    if X is None:
+        return None
+    bundle = Cuts(X, problem.constraint, x, cuts, problem.limit is not None)
+    bundle.start = start
+    return bundle
 
 
 NONFINITE = "the oracle gave inf or nan: the step left the domain, or f is unbounded"
@@ -202,58 +229,3 @@ def _bar(stops: tuple[Stop, ...]) -> Any:
         ) from None
     total = min((s.n for s in stops if isinstance(s, MaxIter)), default=None)
     return tqdm(total=total)
-
-
-def _result(
-    problem: Problem,
-    stops: tuple[Stop, ...],
-    outcome: Outcome,
-    bundle: Cuts | None,
-    history: list[Array],
-) -> Result:
-    x, fun, status, proved = outcome.x, outcome.fun, outcome.status, outcome.proved
-    certificate = None
-    broken = bool(np.any((status == "error") | (status == "interrupted")))
-    tries = [] if outcome.average is None else [outcome.average]
-    if bundle is not None:
-        certificate, lowest = bundle.certificate()
-        tries.append(lowest)
-    elif proved.any() and not broken and problem.optimum is None:
-        certificate = single_cut(problem.function, problem.constraint, x)
-    for point in [] if broken else tries:
-        value = problem.function._value(point)
-        better = value < fun
-        fun = np.where(better, value, fun)
-        x = np.where(better[..., None], point, x)
-        outcome.calls += 1
-    lower = np.full(fun.shape, -np.inf)
-    if certificate is not None:
-        lower = np.array(certificate.lower_bound)
-    if problem.optimum is not None:
-        lower = np.array(np.maximum(lower, problem.optimum))
-    for s in stops:
-        if isinstance(s, Gap):
-            late = ~proved & s.within(fun, lower)
-            status[late], proved[late] = s.status, True
-            outcome.reasons[s.status] = s.reason
-    wrong = lower > fun + 1e-9 * np.maximum(1.0, np.abs(fun))
-    if wrong.any():
-        status[wrong], proved[wrong], lower[wrong] = "contradiction", False, -np.inf
-        outcome.reasons["contradiction"] = (
-            "f(x) lies below the bound: the radius or the optimum given is wrong"
-        )
-    lower = np.minimum(lower, fun)
-    return Result(
-        x=x,
-        fun=fun[()],
-        lower_bound=lower[()],
-        gap=(fun - lower)[()],
-        certificate=certificate,
-        dual=None,
-        status=status.astype(str) if status.ndim else str(status),
-        message=outcome.message(),
-        success=proved[()],
-        nit=outcome.nit[()],
-        nfev=(outcome.calls + (0 if bundle is None else bundle.calls))[()],
-        history=np.array(history),
-    )

@@ -50,6 +50,8 @@ class Cuts:
         self.calls = np.zeros(batch, int)  # of the oracle, made here
         self.limits = Cuts(X, C, x, capacity) if limited else None
         self.infeasible = np.zeros(batch, bool)  # proved so
+        # The best of the points where the kept cuts were lowest, and its value.
+        self.found, self.found_value = np.array(x), np.full(batch, np.inf)
         self.start: Array | None = None  # where the region was derived from
 
     def add(self, k: int, x: Array, value: Array, g: Array, some: Mask) -> None:
@@ -159,7 +161,7 @@ class Cuts:
         return proof, lowest.reshape(*self.batch, n)
 
     def review(self, problem: Problem, k: int, some: Mask) -> tuple[Array, Array]:
-        """The lower bounds, and the values where the kept cuts are lowest.
+        """The lower bounds, and the least values seen where the kept cuts were lowest.
 
         That point is a vertex, where a subgradient hangs on the last bit. Two new cuts
         are taken near it: half-way to the best point, and almost there.
@@ -177,7 +179,20 @@ class Cuts:
             if self.limits is not None and problem.limit is not None:
                 self.limits.add(k, x, *problem.limit._oracle(x), good)
         self.calls += 3 * some
-        return np.asarray(proof.lower_bound), self.value_at(problem, lowest)[1]
+        x, value = self.value_at(problem, lowest)
+        better = some & (value < self.found_value)
+        self.found = np.where(better[..., None], x, self.found)
+        self.found_value = np.where(better, value, self.found_value)
+        if self.limits is not None:
+            never = some & np.isposinf(self.found_value)
+            if never.any():
+                self.infeasible |= self.limits.proved_positive(never)
+        return np.asarray(proof.lower_bound), self.found_value
+
+    def proved_positive(self, some: Mask) -> Mask:
+        """Where the function of these cuts is proved to be > 0 all over the region."""
+        bound = np.asarray(self.certificate(some)[0].lower_bound)
+        return some & (bound > 0)
 
     def value_at(self, problem: Problem, x: Array) -> tuple[Array, Array]:
         """A point near x and its value, +inf if no feasible one is seen.
@@ -222,7 +237,8 @@ class Cuts:
             # A slot that was never filled holds inf, with weight 0.
             more[0] = np.where(np.isfinite(more[0]), more[0], 0.0)
             each = [np.concatenate(pair) for pair in zip(each, more, strict=True)]
-        raw, blur = cut_bound(self.X, *each, count=len(weights))
+        values, g, x, w = each
+        raw, blur = cut_bound(self.X, values, g, x, w, len(weights))
         return raw - blur
 
 

@@ -23,9 +23,12 @@ class Walk(NamedTuple):
     total: Array  # of the |g_i|^2, weighted
 
 
-def _start(state: State) -> Walk:
-    tiny = 1e-6 * (1 + norm(state.x))
-    return Walk(state.x, tiny, np.zeros_like(state.value))
+class _Travelled:
+    """What both begin with."""
+
+    def start(self, problem: Problem, state: State) -> Walk:
+        tiny = 1e-6 * (1 + norm(state.x))
+        return Walk(state.x, tiny, np.zeros_like(state.value))
 
 
 def _over(a: Array, total: Array) -> Array:
@@ -34,15 +37,19 @@ def _over(a: Array, total: Array) -> Array:
 
 
 @dataclass(frozen=True)
-class DoG:
+class DoG(_Travelled):
     r"""a_k = r_k / (sum_{i <= k} |g_i|²)^(1/2), r_k = max_{i <= k} |x_i - x_0|.
 
-    r_0 = 1e-6 (1 + |x_0|). The theorem is about the average of the x_k with the
-    weights r_k. M. Ivgi, O. Hinder and Y. Carmon, DoG is SGD's best friend, ICML 2023.
+    .. math:: \sum_{i \le k} r_i (f(x_i) - f^*) \le r_{k+1} (2 d + r_{k+1})
+       \Big(\sum_{i \le k} |g_i|^2\Big)^{1/2}, \qquad d = \max_{i \le k} |x_i - x^*|
+
+    r_0 = 1e-6 (1 + |x_0|). Without constraint nothing bounds d in advance; that, and
+    the rate, are for the average of the x_k with the weights r_k. M. Ivgi, O. Hinder
+    and Y. Carmon, DoG is SGD's best friend, ICML 2023.
     """
 
     def __call__(self, problem: Problem, state: State) -> tuple[Any, Any]:
-        walk = state.memory or _start(state)
+        walk = state.memory
         reach = np.maximum(walk.reach, norm(state.x - walk.x0))
         total = walk.total + state.squared
         return _over(reach, total), Walk(walk.x0, reach, total)
@@ -52,15 +59,18 @@ class DoG:
 
 
 @dataclass(frozen=True)
-class DoWG:
+class DoWG(_Travelled):
     r"""a_k = r_k² / (sum_{i <= k} r_i² |g_i|²)^(1/2), r_k as in `DoG`.
 
-    The theorem is about the average of the x_k with the weights r_k². A. Khaled,
-    K. Mishchenko and C. Jin, DoWG unleashed, NeurIPS 2023.
+    .. math:: \sum_{i \le k} r_i^2 (f(x_i) - f^*) \le r_{k+1} (2 d + r_{k+1})
+       \Big(\sum_{i \le k} r_i^2 |g_i|^2\Big)^{1/2}
+
+    The average of the x_k has the weights r_k². A. Khaled, K. Mishchenko and C. Jin,
+    DoWG unleashed, NeurIPS 2023.
     """
 
     def __call__(self, problem: Problem, state: State) -> tuple[Any, Any]:
-        walk = state.memory or _start(state)
+        walk = state.memory
         reach = np.maximum(walk.reach, norm(state.x - walk.x0))
         square = np.square(reach)
         total = walk.total + square * state.squared

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from subgrad._check import Array, count, positive
+from subgrad._check import Array, count
 from subgrad.solvers.core import State, advance, begin
 from subgrad.solvers.problem import Problem
+from subgrad.solvers.steps import _size
 
 
 class Sums(NamedTuple):
@@ -42,7 +43,7 @@ class DualAveraging:
     def __post_init__(self) -> None:
         for name in ("radius", "bound"):
             if getattr(self, name) is not None:
-                object.__setattr__(self, name, positive(name, getattr(self, name)))
+                _size(self, name)
         if self.n is not None:
             count(self.n)
 
@@ -61,14 +62,16 @@ class DualAveraging:
 
     def step(self, problem: Problem, state: State) -> State:
         """One step and one call of the oracle."""
-        k, old = state.k + 1, state.memory
+        k, old, dtype = state.k + 1, state.memory, state.x.dtype
         slopes = old.slopes + state.subgradient
         squares = old.squares + state.squared
         total = squares / k if self.bound is None else np.square(self.bound)
-        scale = np.sqrt(np.where(total > 0, total, 1.0) * ((self.n or k) + 1))
-        gamma = np.asarray(self._radius(problem, old.x0) / scale)[..., None]
-        goal = old.x0 - (gamma * slopes).astype(slopes.dtype, copy=False)
+        steps = k if self.n is None else self.n
+        scale = np.sqrt(np.where(total > 0, total, 1.0) * (steps + 1))
+        gamma = np.asarray(self._radius(problem, old.x0) / scale, dtype)[..., None]
+        goal = old.x0 - gamma * slopes
         if problem.constraint is not None:
             goal = problem.constraint._project(goal)
-        x = state.x + (goal - state.x) / (k + 1)
+        share = np.asarray(1 / (k + 1), dtype)[..., None]
+        x = state.x + share * (goal - state.x)
         return advance(problem, state, x, Sums(old.x0, slopes, squares))

@@ -38,6 +38,7 @@ from subgrad.functions.support import Support
 from subgrad.operators import Diagonal, Matrix, Operator
 from subgrad.sets.ball import Ball
 from subgrad.sets.box import Box
+from subgrad.sets.simplex import Simplex
 from subgrad.solvers.problem import split
 
 EPS = float(np.finfo(np.float64).eps)
@@ -59,7 +60,7 @@ def sublevel_radius(f: Function, x0: Any, constraints: Any = ()) -> Any:
     inside = [np.asarray(g._value(x)) <= 0 for g in limits]
     radius: Any = np.inf
     for S in sets:
-        radius = np.minimum(radius, _within(S, x))
+        radius = np.minimum(radius, farthest(S, x))
     for g in limits:
         radius = np.minimum(radius, _reach(g, x, np.zeros(())))
     if kept is None:
@@ -80,10 +81,26 @@ def sublevel_radius(f: Function, x0: Any, constraints: Any = ()) -> Any:
     return (radius * (1 + SLACK) + SLACK * EPS * norm(x))[()]
 
 
-def _within(S: Set, x: Array) -> Array:
-    """The largest distance of x to a point of the box around S."""
+@singledispatch
+def farthest(S: Set, x: Array) -> Array:
+    """A bound on the distances from x to the points of S, inf if it is unbounded."""
     b = S.box()
     return norm(np.maximum(np.abs(b.lower - x), np.abs(b.upper - x)))
+
+
+@farthest.register
+def _(S: Ball, x: Array) -> Array:
+    if not S.is_round:
+        return farthest.dispatch(Set)(S, x)
+    return norm(S.center - x) + S.radius[..., 0]
+
+
+@farthest.register
+def _(S: Simplex, x: Array) -> Array:
+    # A convex function of the point is largest at a corner, r e_i.
+    r = S.total
+    square = np.vecdot(x, x) - 2 * r * x.min(-1) + r**2
+    return np.sqrt(np.maximum(square, 0.0))
 
 
 # {f <= level} lies within the reach of x ----------------------------------------------
@@ -158,12 +175,12 @@ def _(f: Separable, x: Array, level: Array) -> Array:
 
 @_reach.register
 def _(f: Indicator, x: Array, level: Array) -> Array:
-    return _within(f._body(x.shape[-1]), x)
+    return farthest(f._body(x.shape[-1]), x)
 
 
 @_reach.register
 def _(f: Distance, x: Array, level: Array) -> Array:
-    return _within(f.S, x) + np.maximum(level, 0)
+    return farthest(f.S, x) + np.maximum(level, 0)
 
 
 @_reach.register

@@ -20,7 +20,8 @@ class Result:
     x, fun: the best point and its value; lower_bound <= f* proved by `certificate` (or
     the optimum that was given), gap = fun - lower_bound; status one word and `message`
     a sentence; success: whether the stop is a proof; nit, nfev: steps and oracle calls;
-    history: the values recorded, one row each. Fields are also keys.
+    history: the values recorded, one row each; violation: the largest of 0 and the
+    constraint functions at x. Fields are also keys.
     """
 
     x: Array
@@ -35,6 +36,7 @@ class Result:
     nit: Any
     nfev: Any
     history: Any
+    violation: Any = 0.0
 
     def keys(self) -> list[str]:
         return [f.name for f in fields(self)]
@@ -65,6 +67,7 @@ class Outcome:
         self.x, self.fun = np.array(state.best_x), np.array(state.best_value)
         self.nit, self.calls = np.zeros(shape, int), np.zeros(shape, int)
         self.average = None if state.average is None else np.array(state.average)
+        self.proof = None if state.proof is None else [*map(np.array, state.proof)]
         self.reasons: dict[str, str] = {}
 
     def finish(
@@ -74,14 +77,19 @@ class Outcome:
         new = self.running & done
         if not new.any():
             return
-        self.x[new] = state.best_x[new]
-        self.fun[new] = np.asarray(state.best_value)[new]
+        x, fun = state.best_x, state.best_value
+        if status == "optimal":  # the proof is about this point
+            x, fun = state.x, state.value
+        self.x[new], self.fun[new] = x[new], np.asarray(fun)[new]
         self.nit[new], self.status[new], self.proved[new] = state.k, status, proof
         self.calls[new] = (
             state.k + 1 if state.calls is None else np.asarray(state.calls)[new]
         )
         if self.average is not None:
             self.average[new] = state.average[new]
+        if self.proof is not None:
+            for kept, now in zip(self.proof, state.proof, strict=True):
+                kept[new] = np.broadcast_to(now, kept.shape)[new]
         self.reasons[status] = reason
         self.running = self.running & ~new
 

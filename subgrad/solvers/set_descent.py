@@ -16,43 +16,47 @@ from subgrad.solvers.cuts import Cuts
 from subgrad.solvers.problem import Problem
 from subgrad.solvers.stops import Stop, Watch, relative_gap
 
-LOWEST = -3  # binary logarithm of the shortest step, as a share of eps
+SCALES = np.array([64.0, 1.0, 0.125])
+SHORTEST = -3  # binary logarithm of the shortest step, for a fall by eps
+FAR = 1e4  # times 1 + |x|, the longest step
 
 
-class Proof(NamedTuple):
-    """g is an eps-subgradient at the x of the state: f(y) >= f(x) + <g, y - x> - eps.
-
-    With a constraint, of f plus its indicator.
-    """
+class Memory(NamedTuple):
+    """What the method remembers, for each problem of the batch."""
 
     eps: Array
-    g: Array
+    x0: Array
+    bound: Array  # of the proof that the state carries
 
 
 @dataclass(frozen=True)
 class SetDescent:
     r"""x_+ = P(x - t g), g the shortest element of f.subdifferential(x, eps).
 
-    .. math:: f(P(x - t_j g)) \le f(x) - c \, t_j |g|^2, \qquad
-       t_j = \frac{2^j \epsilon}{|g|^2}, \ j = -3, ..., m - 4
+    .. math:: f(P(x - t g)) \le f(x) - c \, t |g|^2, \qquad
+       t = \frac{2^j \epsilon}{|g|^2}, \ j = -3, ..., m - 4
 
-    The function is called once at all m = `trials` points, and the lowest one that
-    satisfies this, c = `decrease`, is taken. -g is a direction of descent: the slope of
-    f along it is at most -|g|^2, and if the set is the whole eps-subdifferential f can
-    fall by eps along it. So eps is halved when f falls by less than eps / 8, and grows
-    with what f falls when that is more than eps. It starts at `eps`, by default a tenth
-    of |g_0| times the radius of the problem, or max(1, |x_0|).
+    -g is a direction of descent: the slope of f along it is at most -|g|^2. If the set
+    is the whole eps-subdifferential, f can fall by eps along it. Which eps is right
+    changes from point to point: at every one 64, 1 and 1/8 times the last are tried,
+    with m = `trials` lengths each, in one call of f at all these points. Of the eps
+    with at least a fifth of the best fall the largest one is taken, because it has
+    looked around the furthest; if there is no fall, eps / 8. c is `decrease`. eps
+    starts at `eps`, by default a tenth of |g_0| times the radius of the problem, or
+    max(1, |x_0|). P is the projection onto the constraint, whose normal cone is then
+    part of the set.
 
-    The state proves f(y) >= f(x) - eps - |g| |y - x| for all y (of the constraint): see
-    SmallSubgradient. Where the function has no set, or one that nothing can be
-    projected onto, NotImplementedError and ProjectionError come from there. A problem
-    of a batch costs one projection per step, one after the other. D. P. Bertsekas and
-    S. K. Mitter, A descent numerical method for optimization problems with
-    nondifferentiable cost functionals, SIAM J. Control 11 (1973).
+    The states carry a proof (y, eps, g): f >= f(y) + <g, . - y> - eps, the one among
+    all of the run with the best bound at that distance; SmallSubgradient is the stop
+    for it. NotImplementedError and ProjectionError come from functions without a set,
+    and from sets on which nothing can be projected. A problem costs three projections
+    per step, one after the other. D. P. Bertsekas and S. K. Mitter, A descent numerical
+    method for optimization problems with nondifferentiable cost functionals, SIAM J.
+    Control 11 (1973).
     """
 
     eps: Any = None
-    trials: int = 16
+    trials: int = 12
     decrease: float = 0.1
 
     def __post_init__(self) -> None:
@@ -64,64 +68,93 @@ class SetDescent:
 
     def init(self, problem: Problem, x: Array) -> State:
         """The state at x, a point of the constraint."""
+        if problem.limit is not None:
+            raise ValueError(
+                "SetDescent takes no constraints g(x) <= 0, only a constraint set"
+            )
         state = begin(problem, x)
-        eps = self.eps
-        if eps is None:
-            reach = problem.radius
-            if reach is None:
-                reach = np.maximum(1.0, norm(x))
-            eps = 0.1 * norm(state.subgradient) * reach
-        eps = np.where(eps > 0, eps, 1.0) + np.zeros(state.value.shape)
-        proof = Proof(eps, shortest(problem, x, eps))
-        return state._replace(memory=proof, calls=np.ones(state.value.shape, int))
+        zero = np.zeros(state.value.shape)
+        g = shortest(problem, x, zero)
+        size = norm(g)
+        bound = state.value - _loss(problem, x, x, zero, size)
+        eps = 0.1 * size * _reach(problem, x) if self.eps is None else self.eps + zero
+        memory = Memory(np.where(eps > 0, eps, 1.0), x, bound)
+        return state._replace(memory=memory, proof=(x, zero, g), calls=zero + 1)
 
     def step(self, problem: Problem, state: State) -> State:
-        """One line search and one projection."""
-        eps, g = state.memory
-        x, fall = self._search(problem, state.x, state.value, eps, g)
-        after = advance(problem, state, x)
+        """Three projections, one line search, and a call of the oracle."""
+        last, x, value = state.memory, state.x, state.value
+        scales = SCALES.reshape(-1, *(1,) * value.ndim)
         # Below its own rounding the function says nothing about eps.
-        floor = np.finfo(x.dtype).eps * np.abs(state.value)
-        eps = np.where(fall < eps / 8, eps / 2, np.maximum(eps, fall))
-        eps = np.maximum(eps, np.maximum(floor, np.finfo(float).tiny))
-        proof = Proof(eps, shortest(problem, x, eps))
-        calls = state.calls + self.trials + 1
-        return after._replace(memory=proof, calls=calls)
+        low = np.maximum(np.finfo(x.dtype).eps * np.abs(value), TINY)
+        eps = np.clip(scales * last.eps, low, 1 / TINY)
+        xs = np.broadcast_to(x, (len(SCALES), *x.shape))
+        g = shortest(problem, xs, eps)
+        size = norm(g)
+        points, falls = self._search(problem, xs, value, eps, g, size)
+        enough = (falls >= falls.max(0) / 5) & (falls > 0)
+        some, best = enough.any(0), enough.argmax(0)
+        chosen = np.where(some, _take(eps, best), eps[-1])
+        after = advance(problem, state, _take(points, best))
+        # The proof is independent of the step taken.
+        bounds = value - _loss(problem, last.x0, x, eps, size)
+        top = bounds.argmax(0)
+        better = _take(bounds, top) > last.bound
+        old_x, old_eps, old_g = state.proof
+        proof = (
+            np.where(better[..., None], x, old_x),
+            np.where(better, _take(eps, top), old_eps),
+            np.where(better[..., None], _take(g, top), old_g),
+        )
+        bound = np.where(better, _take(bounds, top), last.bound)
+        return after._replace(
+            memory=Memory(chosen, last.x0, bound),
+            proof=proof,
+            calls=state.calls + len(SCALES) * self.trials + 1,
+        )
 
     def _search(
-        self, problem: Problem, x: Array, value: Array, eps: Array, g: Array
+        self, problem: Problem, x: Array, value: Array, eps: Array, g: Array, size: Any
     ) -> tuple[Array, Array]:
-        """The best point along -g and how much lower f is there: x and 0 if none."""
-        size = norm(g)
-        some = size > 0
-        size = np.where(some, size, 1.0)
-        j = np.arange(LOWEST, LOWEST + self.trials).reshape(-1, *(1,) * size.ndim)
+        """The best points along each -g and how much lower f is there: x and 0 if
+        nowhere."""
+        j = np.arange(SHORTEST, SHORTEST + self.trials).reshape(-1, *(1,) * size.ndim)
+        size = np.where(size > 0, size, 1.0)
         with np.errstate(over="ignore", invalid="ignore"):
-            length = np.minimum(eps / size * 2.0**j, FAR * (1 + norm(x))) * some
+            length = np.minimum(eps / size * 2.0**j, FAR * (1 + norm(x)))
             move = length[..., None] * (g / size[..., None])
             points = x - move.astype(x.dtype, copy=False)
             if problem.constraint is not None:
                 points = problem.constraint._project(points)
             values = problem.function._value(points)
-            # A trial outside the domain may be inf or nan, and is refused then.
-            enough = values <= value - self.decrease * length * size
-        values = np.where(enough & (length > 0), values, np.inf)
-        best = values.argmin(0)[None]
-        low = np.take_along_axis(values, best, 0)[0]
-        point = np.take_along_axis(points, best[..., None], 0)[0]
-        found = low < value
-        return (
-            np.where(found[..., None], point, x),
-            np.where(found, value - np.where(found, low, value), 0.0),
-        )
+            falls = value - values
+            # Outside the domain it is -inf, or nan, and refused as well.
+            falls = np.where(falls >= self.decrease * length * norm(g), falls, 0.0)
+        best = falls.argmax(0)
+        falls = _take(falls, best)
+        return np.where((falls > 0)[..., None], _take(points, best), x), falls
 
 
-FAR = 1e4  # times 1 + |x|: the longest step
+TINY = 1e-150
 
 
-def shortest(problem: Problem, x: Array, eps: Array) -> Array:
-    """The shortest eps-subgradient of f, plus the indicator of the constraint, at x."""
-    return whole(problem).subdifferential(x, eps).min_norm()
+def _take(a: Array, index: Array) -> Array:
+    """a[index[...], ...], the first axis chosen for each problem."""
+    index = index[None]
+    if a.ndim > index.ndim:
+        index = index[..., None]
+    return np.take_along_axis(a, index, 0)[0]
+
+
+def _reach(problem: Problem, x0: Array) -> Array:
+    """How far from x0 a minimiser may be: only to weigh eps against |g|, if unknown."""
+    if problem.radius is not None:
+        return np.asarray(problem.radius)
+    return np.maximum(1.0, norm(x0))
+
+
+def _loss(problem: Problem, x0: Array, x: Array, eps: Array, size: Array) -> Array:
+    return eps + size * (_reach(problem, x0) + norm(x - x0))
 
 
 def whole(problem: Problem) -> Function:
@@ -130,26 +163,25 @@ def whole(problem: Problem) -> Function:
     return f if C is None else f + Indicator(C)
 
 
-def prove(problem: Problem, state: State, reach: Any) -> SubgradientCertificate:
-    """What the state proves on the ball of radius `reach` around its x.
-
-    To be verified with f plus the indicator of the constraint.
-    """
-    eps, g = state.memory
-    bound, blur = subgradient_bound(whole(problem), state.x, eps, g, reach)
-    return SubgradientCertificate(state.x, eps, g, reach, (bound - blur)[()])
+def shortest(problem: Problem, x: Array, eps: Array) -> Array:
+    """The shortest element of the subdifferential of f, plus indicator, at x."""
+    return whole(problem).subdifferential(x, eps).min_norm()
 
 
 @dataclass(frozen=True)
 class SmallSubgradient(Stop):
-    r"""Proof that f(y) >= f(x) - eps - |g| |y - x|, with small eps and small |g|.
+    r"""Proof by an eps-subgradient g at a point y that x is nearly optimal.
 
-    With `norm` it ends where the eps of the method is at most `eps` and |g| at most
-    `norm`. Without, where x is proved optimal up to eps max(1, |f*|),
+    .. math:: f(z) \ge f(y) - \epsilon - |g| |z - y| \text{ for all } z,
+       \qquad f(y) \ge f(x)
 
-    .. math:: \epsilon_k + |g_k| (R + |x_k - x_0|) \le eps \max(1, |f^*|)
+    With `norm` the run ends where the method knows one with eps at most `eps` and |g|
+    at most `norm`. Without, where R being the radius of the problem, it proves that
 
-    R being the radius of the problem. For SetDescent.
+    .. math:: f(x) - f^* \le eps \max(1, |f^*|), \qquad
+       f^* \ge f(y) - \epsilon - |g| (R + |y - x_0|)
+
+    For methods whose states carry such a proof: SetDescent.
     """
 
     eps: float = 1e-6
@@ -174,11 +206,17 @@ class SmallSubgradient(Stop):
         def check(state: State) -> bool | Mask:
             nonlocal x0
             x0 = state.x if x0 is None else x0
-            eps, g = state.memory
+            if state.proof is None:
+                return False
+            y, eps, g = state.proof
             if self.norm is not None:
                 return (eps <= self.eps) & (norm(g) <= self.norm)
-            reach = problem.radius + norm(state.x - x0)
-            lower = state.value - eps - norm(g) * reach
-            return relative_gap(state.value, lower) <= self.eps
+            loss = _loss(problem, x0, y, eps, norm(g))
+            best = state.best_value
+            # f(y) >= f(x): only where the loss is small enough is it worth knowing.
+            if not np.any(loss <= 2 * self.eps * np.maximum(1.0, np.abs(best))):
+                return False
+            lower = problem.function._value(y) - loss
+            return relative_gap(best, lower) <= self.eps
 
         return check

@@ -2,6 +2,9 @@
 
 A rule is asked once per iteration: `rule(problem, state)` gives a, one number per
 problem, and what it wants to remember; it finds that in `state.memory` the next time.
+A rule that remembers something has `start(problem, state)`, the memory at the start:
+arrays with the batch of the problem, and tuples of such, which a restart can reset for
+some of the problems. `state.k` may be an array then, one number per problem.
 g = 0 gives a step of length zero under every rule, so that a problem of a batch which
 is solved stays where it is.
 """
@@ -175,7 +178,7 @@ class TargetLevel:
         if not 0 < self.factor < 2:
             raise ValueError(f"factor must lie in (0, 2), got {self.factor}")
 
-    def _start(self, problem: Problem, state: State) -> Target:
+    def start(self, problem: Problem, state: State) -> Target:
         path: Any = self.path
         if path is None:
             path = np.maximum(1.0, np.sqrt(np.vecdot(state.x, state.x)))
@@ -187,8 +190,7 @@ class TargetLevel:
         return Target(state.value, same + delta, same, same + path)
 
     def __call__(self, problem: Problem, state: State) -> tuple[Any, Any]:
-        memory = state.memory
-        record, delta, path, budget = memory or self._start(problem, state)
+        record, delta, path, budget = state.memory
         best = state.best_value
         descent = best <= record - delta / 2
         tired = ~descent & (path > budget)
@@ -250,6 +252,9 @@ class LinearDecay:
             if getattr(self, name) is not None:
                 _size(self, name)
 
+    def start(self, problem: Problem, state: State) -> Any:
+        return np.zeros_like(state.value) if self.bound is None else None
+
     def __call__(self, problem: Problem, state: State) -> tuple[Any, Any]:
         radius = problem.radius if self.radius is None else self.radius
         if radius is None:
@@ -259,11 +264,9 @@ class LinearDecay:
             )
         memory, bound = None, self.bound
         if bound is None:
-            memory = np.maximum(
-                0.0 if state.memory is None else state.memory, np.sqrt(state.squared)
-            )
+            memory = np.maximum(state.memory, np.sqrt(state.squared))
             bound = np.where(memory > 0, memory, 1.0)
-        left = max(self.n - state.k, 0)
+        left = np.maximum(self.n - state.k, 0)
         return radius * left / (bound * (self.n + 1) ** 1.5), memory
 
 

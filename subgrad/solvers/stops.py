@@ -96,6 +96,12 @@ class AllOf(Stop):
         return lambda state: reduce(np.logical_and, [w(state) for w in each])
 
 
+def wants_a_bound(stop: Stop) -> bool:
+    """Whether a Gap is among what the stop looks at."""
+    parts = getattr(stop, "stops", ())
+    return isinstance(stop, Gap) or any(map(wants_a_bound, parts))
+
+
 def relative_gap(fun: Array, lower: Array) -> Array:
     """(fun - lower) / max(1, |f*|), |f*| as small as lower <= f* <= fun leaves it."""
     return (fun - lower) / np.maximum(1.0, np.maximum(lower, -fun))
@@ -168,7 +174,8 @@ class Gap(Stop):
         if cuts is None:
             raise ValueError(
                 "Gap needs something to bound f from below with: radius=, a bounded "
-                "constraint=, or optimum="
+                "constraint=, optimum=, or an f whose sublevel sets are seen to be "
+                "bounded"
             )
         due, done = 16, np.zeros(cuts.batch, bool)
 
@@ -179,7 +186,7 @@ class Gap(Stop):
             due += due // 2
             lower, lowest = cuts.review(problem, state.k, ~done)
             done = done | self.within(np.fmin(state.best_value, lowest), lower)
-            return done
+            return done | cuts.infeasible
 
         return check
 
@@ -211,6 +218,8 @@ class ZeroSubgradient(Stop):
                     back = C._project(x - far[..., None] * g)
                     done = done | (still & (back == x).all(-1))
                 last = x
+            if state.limit is not None and np.any(done):
+                done = done & (state.limit[0] <= problem.feasibility)
             return done
 
         return check

@@ -1,8 +1,9 @@
-"""The projected subgradient method."""
+"""The projected subgradient method, and what it shares with other steps by a rule."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,23 +13,22 @@ from subgrad.solvers.problem import Problem
 from subgrad.solvers.steps import Polyak, StepRule, TargetLevel
 
 
-@dataclass(frozen=True)
-class SubgradientMethod:
-    r"""x_{k+1} = P(x_k - a_k g_k), g_k a subgradient at x_k, P the projection.
+class Weighed(NamedTuple):
+    """What a method that averages remembers."""
 
-    .. math:: \min_{i \le N} f(x_i) - f^* \ \text{and} \
-       f\Big(\frac{\sum a_i x_i}{\sum a_i}\Big) - f^* \ \le \
-       \frac{R^2 + \sum a_i^2 |g_i|^2}{2 \sum a_i}
+    rule: Any  # memory of the rule
+    step: Any  # from here
+    total: Array  # of the weights
 
-    with R the distance from x_0 to a minimiser. `rule` gives the a_k; by default they
-    are Polyak's where the optimum of the problem is known, and those of TargetLevel
-    otherwise. With average=True the average is tried as a last point. Rules that are
-    theorems about a weighted average bring weights of their own, and are averaged
-    always. N. Z. Shor, Minimization Methods for Non-Differentiable Functions (1985).
+
+class Descent:
+    """x_{k+1} = move(x_k, a_k), the a_k from a rule, points averaged if wanted.
+
+    The average of a state includes its point: it is the average of all that was seen.
     """
 
-    rule: StepRule | None = None
-    average: bool = False
+    rule: StepRule | None
+    average: bool
 
     def __post_init__(self) -> None:
         if self.rule is not None and not callable(self.rule):
@@ -37,40 +37,79 @@ class SubgradientMethod:
                 f"rule must be a step rule, such as Constant(0.1), got {kind}"
             )
 
+    def _rule(self, problem: Problem) -> StepRule:
+        raise NotImplementedError(f"{type(self).__name__}._rule")
+
+    def _move(self, problem: Problem, state: State, a: Array) -> Array:
+        raise NotImplementedError(f"{type(self).__name__}._move")
+
     def init(self, problem: Problem, x: Array) -> State:
         """The state at x, a point of the constraint."""
-        if not self._averages:
-            return begin(problem, x)
-        return begin(problem, x, (None, 0.0))._replace(average=x)
-
-    @property
-    def _averages(self) -> bool:
-        return self.average or hasattr(self.rule, "weight")
+        state, rule = begin(problem, x), self._rule(problem)
+        start = getattr(rule, "start", None)
+        memory = None if start is None else start(problem, state)
+        state = state._replace(memory=memory)
+        if not self._averages(rule):
+            return state
+        return _weigh(rule, problem, state, np.zeros_like(state.value), x)
 
     def step(self, problem: Problem, state: State) -> State:
         """One step and one call of the oracle."""
-        rule = self.rule
-        if rule is None:
-            rule = TargetLevel() if problem.optimum is None else Polyak()
-        if self._averages:
-            return self._averaged(rule, problem, state)
-        a, memory = rule(problem, state)
-        return advance(problem, state, _move(problem, state, a), memory)
+        rule = self._rule(problem)
+        if not self._averages(rule):
+            a, memory = rule(problem, state)
+            return advance(problem, state, self._move(problem, state, a), memory)
+        memory, a, total = state.memory
+        new = advance(problem, state, self._move(problem, state, a), memory)
+        return _weigh(rule, problem, new, total, state.average)
 
-    def _averaged(self, rule: StepRule, problem: Problem, state: State) -> State:
-        inner, total = state.memory
-        a, memory = rule(problem, state._replace(memory=inner))
-        own = getattr(rule, "weight", None)
-        w = np.asarray(a if own is None else own(memory))
-        total = total + w
-        share = w / np.where(total > 0, total, 1.0)
-        average = state.average + share[..., None] * (state.x - state.average)
-        x = _move(problem, state, a)
-        return advance(problem, state, x, (memory, total), average)
+    def _averages(self, rule: StepRule) -> bool:
+        return self.average or hasattr(rule, "weight")
 
 
-def _move(problem: Problem, state: State, a: Array) -> Array:
-    """P(x - a g)."""
-    move = np.asarray(a)[..., None] * state.subgradient
-    x = state.x - move.astype(state.x.dtype, copy=False)
-    return x if problem.constraint is None else problem.constraint._project(x)
+def _weigh(
+    rule: StepRule, problem: Problem, state: State, total: Array, average: Array
+) -> State:
+    """The state with its step, and its point in the average."""
+    a, memory = rule(problem, state)
+    own = getattr(rule, "weight", None)
+    w = np.asarray(a if own is None else own(memory))
+    x = state.x
+    if state.failed is not None:
+        x = np.where(state.failed[..., None], average, x)
+    total = total + w
+    share = (w / np.where(total > 0, total, 1.0)).astype(x.dtype, copy=False)
+    return state._replace(
+        memory=Weighed(memory, a, total),
+        average=average + share[..., None] * (x - average),
+    )
+
+
+@dataclass(frozen=True)
+class SubgradientMethod(Descent):
+    r"""x_{k+1} = P(x_k - a_k g_k), g_k a subgradient at x_k, P the projection.
+
+    .. math:: \min_{i \le N} f(x_i) - f^* \ \text{and} \
+       f\Big(\frac{\sum a_i x_i}{\sum a_i}\Big) - f^* \ \le \
+       \frac{R^2 + \sum a_i^2 |g_i|^2}{2 \sum a_i}
+
+    with R the distance from x_0 to a minimiser and sums over i = 0 ... N. `rule` gives
+    the a_k; by default they are Polyak's where the optimum of the problem is known, and
+    those of TargetLevel otherwise. With average=True the average is tried as a last
+    point. Rules that are theorems about a weighted average bring weights of their own,
+    and are averaged always. N. Z. Shor, Minimization Methods for Non-Differentiable
+    Functions (1985).
+    """
+
+    rule: StepRule | None = None
+    average: bool = False
+
+    def _rule(self, problem: Problem) -> StepRule:
+        if self.rule is not None:
+            return self.rule
+        return TargetLevel() if problem.optimum is None else Polyak()
+
+    def _move(self, problem: Problem, state: State, a: Array) -> Array:
+        move = np.asarray(a)[..., None] * state.subgradient
+        x = state.x - move.astype(state.x.dtype, copy=False)
+        return x if problem.constraint is None else problem.constraint._project(x)

@@ -18,7 +18,7 @@ class Switch(NamedTuple):
     """What the method remembers, numbers of the shape of a value."""
 
     least: Array  # the least violation so far, max_i g_i
-    count: Array  # of the steps on f
+    turns: Array  # of the steps on f
     reach: Array  # a distance: the radius of the problem, or max(1, |x0|)
 
 
@@ -72,17 +72,23 @@ class Switching:
 
     def step(self, problem: Problem, state: State) -> State:
         """One step and one call of the oracles of f and of the g_i."""
-        least, count, reach = state.memory
+        least, turns, reach = state.memory
         over, h = state.limit
         inside = over <= problem.feasibility
+        a: Any
         if self.rule is None:
             steep = np.sqrt(np.where(state.squared > 0, state.squared, 1.0))
-            a = reach / (steep * np.sqrt(count + 1))
+            a = reach / (steep * np.sqrt(turns + 1))
         else:
-            a = np.asarray(self.rule(problem, state)[0])
+            a, memory = self.rule(problem, state._replace(memory=None))
+            if memory is not None:
+                raise ValueError(
+                    f"rule must remember nothing, such as Accuracy(1e-3), got "
+                    f"{self.rule!r}"
+                )
         size = np.vecdot(h, h)
         back = np.where(inside, 0.0, over) / np.where(size > 0, size, 1.0)
-        move = np.where(inside, a, back)[..., None] * np.where(
+        move = np.where(inside, np.asarray(a), back)[..., None] * np.where(
             inside[..., None], state.subgradient, h
         )
         x = state.x - move.astype(state.x.dtype, copy=False)
@@ -105,7 +111,7 @@ class Switching:
             np.where(better[..., None], x, state.best_x),
             np.where(better & feasible, value, state.best_value),
             Switch(
-                np.where(bad, least, np.minimum(over, least)), count + inside, reach
+                np.where(bad, least, np.minimum(over, least)), turns + inside, reach
             ),
             failed,
             limit=(over, h),

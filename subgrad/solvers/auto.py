@@ -1,0 +1,145 @@
+r"""Which method to use, by its name or by what is known of the problem.
+
+Names: "subgradient" (with TargetLevel, or Polyak where the optimum is known), "polyak",
+"linear decay", "dual averaging", "dog", "dowg", "mirror descent" (entropy, on a
+simplex), "shor", "set descent" and "switching", each with its defaults. "auto" takes
+the first row that fits:
+
+====================================================================  ==============
+constraint functions are given                                        "switching"
+the optimum is known                                                  "polyak"
+no set, a finite f, n <= 500, and the stop asks for a Gap or is none  "shor"
+the stop is MaxIter, and a radius is given or the set is bounded      "linear decay"
+else                                                                  "subgradient"
+====================================================================  ==============
+
+On least absolute deviations, maxima of affine functions, support vector machines,
+lasso and norms of A x - b with 20 to 100 variables Shor's method proved the gap 1e-6
+within 700 steps on six problems of seven, the subgradient and dual averaging methods
+within 2000 on two each. With a budget and a radius five times too long, linear decay
+was the best of seven rules on all but one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from subgrad._check import Array
+from subgrad.solvers.problem import Problem
+from subgrad.solvers.stops import MaxIter, Stop, wants_a_bound
+
+if TYPE_CHECKING:
+    from subgrad.solvers.core import Solver
+
+BUDGET = 10_000
+DILATED = 2**24  # entries of the matrices of Shor's method, all problems together
+
+
+def choose(
+    method: Solver | str, problem: Problem, stop: Stop | None, x: Array
+) -> tuple[Solver, str]:
+    """The method, and for "auto" a clause that says what was picked and why."""
+    why = ""
+    solver: Any = method
+    if isinstance(method, str):
+        name = method
+        if method == "auto":
+            name, reason = _pick(problem, stop, x)
+            why = f"method {name!r}, because {reason}"
+        if name not in METHODS:
+            known = ", ".join(map(repr, ("auto", *METHODS)))
+            raise ValueError(f"method must be one of {known}, got {method!r}")
+        solver = METHODS[name](problem, stop, x)
+    elif isinstance(method, type) or not hasattr(method, "init"):
+        kind = method.__name__ if isinstance(method, type) else type(method).__name__
+        raise TypeError(
+            "method must be a Solver, such as SubgradientMethod(Constant(0.1)), or a "
+            f"name, got {kind}"
+        )
+    if problem.constraints and not getattr(solver, "limited", False):
+        raise ValueError(
+            "constraints= needs a method that handles them, such as Switching(), got "
+            f"{solver!r}"
+        )
+    return solver, why
+
+
+def _pick(problem: Problem, stop: Stop | None, x: Array) -> tuple[str, str]:
+    if problem.constraints:
+        return "switching", "there are constraint functions"
+    if problem.optimum is not None:
+        return "polyak", "the optimum is known"
+    n, free = x.shape[-1], problem.constraint is None and problem.function.finite
+    asked = stop is None or wants_a_bound(stop)
+    small = n <= 500 and x.size * n <= DILATED and x.dtype == np.float64
+    if free and asked and small:
+        return "shor", "n <= 500, there is no constraint and a proof is asked for"
+    if isinstance(stop, MaxIter) and stop.n and _reach(problem, x) is not None:
+        return "linear decay", "the number of steps and a distance are known"
+    return "subgradient", "nothing more special fits"
+
+
+def _reach(problem: Problem, x: Array) -> Any:
+    """A bound on the distance from x to a minimiser, None if none is known."""
+    from subgrad.solvers.level_sets import farthest
+
+    if problem.radius is not None:
+        return problem.radius if np.all(problem.radius > 0) else None
+    if problem.constraint is None:
+        return None
+    try:
+        far = farthest(problem.constraint, x)
+    except NotImplementedError:
+        return None
+    return far if np.all(np.isfinite(far) & (far > 0)) else None
+
+
+def _linear_decay(problem: Problem, stop: Stop | None, x: Array) -> Any:
+    from subgrad.solvers.steps import LinearDecay
+    from subgrad.solvers.subgradient import SubgradientMethod
+
+    each = (MaxIter(BUDGET),) if stop is None else stop.alternatives()
+    n = min((s.n for s in each if isinstance(s, MaxIter)), default=0)
+    if n < 1:
+        raise ValueError(
+            "method 'linear decay' needs the number of steps: stop=MaxIter(n), n >= 1"
+        )
+    return SubgradientMethod(LinearDecay(n, _reach(problem, x)))
+
+
+def _made(
+    module: str, name: str, *parts: tuple[str, str]
+) -> Callable[[Problem, Stop | None, Array], Any]:
+    """A maker of name(part(), ...), imported when it is asked for."""
+
+    def make(problem: Problem, stop: Stop | None, x: Array) -> Any:
+        inner = [
+            getattr(import_module(f"subgrad.solvers.{m}"), part)() for m, part in parts
+        ]
+        return getattr(import_module(f"subgrad.solvers.{module}"), name)(*inner)
+
+    return make
+
+
+METHODS: dict[str, Callable[[Problem, Stop | None, Array], Any]] = {
+    "subgradient": _made("subgradient", "SubgradientMethod"),
+    "polyak": _made("subgradient", "SubgradientMethod", ("steps", "Polyak")),
+    "linear decay": _linear_decay,
+    "dual averaging": _made("dual_averaging", "DualAveraging"),
+    "dog": _made(
+        "subgradient", "SubgradientMethod", ("distance_over_gradients", "DoG")
+    ),
+    "dowg": _made(
+        "subgradient", "SubgradientMethod", ("distance_over_gradients", "DoWG")
+    ),
+    "mirror descent": _made(
+        "mirror_descent", "MirrorDescent", ("mirror_descent", "Entropy")
+    ),
+    "shor": _made("shor", "Shor"),
+    "set descent": _made("set_descent", "SetDescent"),
+    "switching": _made("switching", "Switching"),
+}

@@ -1,0 +1,184 @@
+"""Restarts that need to know nothing of how f grows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from subgrad._check import Array, count
+from subgrad.core import Function, Mask
+from subgrad.solvers.core import Solver, State, begin
+from subgrad.solvers.problem import Problem
+from subgrad.solvers.steps import Accuracy, _size
+from subgrad.solvers.subgradient import SubgradientMethod
+
+MOST = 64  # copies: 2^62 eps is beyond what a float can tell from f
+
+
+class Known(Function):
+    """What f was found to be at the points that a method is to start from."""
+
+    def __init__(self, value: Array, g: Array) -> None:
+        self.value_, self.g, self.n = value, g, g.shape[-1]
+
+    def _value(self, x: Array) -> Array:
+        return self.value_
+
+    def _oracle(self, x: Array) -> tuple[Array, Array]:
+        return self.value_, self.g
+
+
+class Copies(NamedTuple):
+    """What the scheme remembers. The axis of the copies, n = -1 ... K, is in front."""
+
+    solver: Solver
+    state: State
+    amounts: Array  # 2^n eps
+    goal: Array  # value at the last restart, less the amount
+
+
+def merge(mask: Mask, new: Any, old: Any) -> Any:
+    """A tree of arrays with `new` where the mask of problems holds, else `old`."""
+    if new is None and old is None:
+        return None
+    if isinstance(new, tuple) and type(new) is type(old):
+        parts = [merge(mask, a, b) for a, b in zip(new, old, strict=True)]
+        return type(new)(*parts) if hasattr(new, "_fields") else tuple(parts)
+    if new is None or old is None or isinstance(new, tuple) or isinstance(old, tuple):
+        raise TypeError(
+            "a method can be restarted if its memory has the same parts from the start "
+            f"on, got {type(new).__name__} first and {type(old).__name__} later"
+        )
+    axes = max(np.ndim(new), np.ndim(old)) - mask.ndim
+    return np.where(mask.reshape(mask.shape + (1,) * axes), new, old)
+
+
+@dataclass(frozen=True)
+class Restarted:
+    r"""Copies n = -1 ... K of a method, each after the accuracy ε_n = 2^n ε, in step.
+
+    Copy n restarts at x as soon as it has f(x) <= f(its last start) - ε_n, where x is
+    its own point or the one at which copy n + 1 restarts. With the default copies,
+    subgradient steps a = ε_n / |g|², some value is within ε of f* after at most
+
+    .. math:: \sum_{n=-1}^{K} 3 \lceil M D_n / ε_n \rceil^2, \qquad
+       D_n = \sup \{ d(x, X^*) : f(x) \le f^* + 5 ε_n \}
+
+    steps if f(x_0) < f* + 5 ε_K: the restarts find out how f grows (linear
+    convergence, if it is sharp) without being told, at the price of K + 2 copies. They
+    are one batch, and a step is one call of the oracle with all of them, counted as
+    K + 2 calls. J. Renegar and B. Grimmer, A simple nearly optimal restart scheme for
+    speeding up first-order methods, Found. Comput. Math. 22 (2022).
+
+    eps is a number or one per problem, in units of f. `copies` is K + 2; by default
+    ε_K covers f(x_0) - f* as far as it can be told: from the optimum of the problem,
+    its radius, the infimum that f knows of, or else |f(x_0)|. `inner(eps)` makes
+    another method from an array of accuracies, whose axes are those of the batch with
+    the copies in front; its memory must be arrays of the batch, or tuples of such.
+    """
+
+    eps: Any
+    copies: int | None = None
+    inner: Callable[[Array], Solver] | None = None
+
+    def __post_init__(self) -> None:
+        _size(self, "eps")
+        if self.copies is not None:
+            count(self.copies)
+
+    def _count(self, problem: Problem, state: State) -> int:
+        if self.copies is not None:
+            return self.copies
+        top = np.maximum(1.0, np.abs(state.value))
+        if problem.optimum is not None:
+            top = state.value - problem.optimum
+        elif problem.radius is not None:
+            top = np.sqrt(state.squared) * problem.radius
+        elif np.isfinite(problem.function.infimum):
+            top = state.value - problem.function.infimum
+        most = float(np.max(np.asarray(top, np.float64) / self.eps, initial=1.0))
+        return min(2 + int(np.ceil(np.log2(max(most / 4, 1.0)))), MOST)
+
+    def init(self, problem: Problem, x: Array) -> State:
+        """All copies at x, a point of the constraint."""
+        first = begin(problem, x)
+        m = self._count(problem, first)
+        axes = (1,) * first.value.ndim
+        amounts = 2.0 ** np.arange(-1, m - 1).reshape(m, *axes) * self.eps
+        inner = _accurate if self.inner is None else self.inner
+        solver = inner(amounts)
+        if not hasattr(solver, "step"):
+            kind = type(solver).__name__
+            raise TypeError(f"inner(eps) must be a Solver, got {kind}")
+        x, g = (np.broadcast_to(a, (m, *a.shape)) for a in (x, first.subgradient))
+        value = np.broadcast_to(first.value, x.shape[:-1])
+        state = solver.init(_known(problem, value, g), x)
+        memory = Copies(solver, state, amounts, value - amounts)
+        return first._replace(memory=memory, calls=np.ones(first.value.shape, int))
+
+    def step(self, problem: Problem, state: State) -> State:
+        """One step of every copy, one call of the oracle, and the restarts."""
+        solver, inner, amounts, goal = state.memory
+        inner = solver.step(problem, inner)
+        value, dead = inner.value, inner.failed
+        if dead is not None:
+            value = np.where(dead, np.inf, value)
+        low = value.argmin(0)[None]
+        at = np.take_along_axis(value, low, 0)[0]
+        squared = np.take_along_axis(inner.squared, low, 0)[0]
+        x, g = (
+            np.take_along_axis(a, low[..., None], 0)[0]
+            for a in (inner.x, inner.subgradient)
+        )
+        failed = None
+        if dead is not None:
+            failed = dead.all(0)
+            at = np.where(failed, state.best_value, at)
+        better = at < state.best_value
+        best = np.where(better, at, state.best_value)
+        best_x = np.where(better[..., None], x, state.best_x)
+        done = value <= goal
+        if done.any():
+            inner, goal = _restart(problem, solver, inner, amounts, goal, done)
+        return State(
+            state.k + 1,
+            x,
+            at,
+            g,
+            squared,
+            best_x,
+            best,
+            Copies(solver, inner, amounts, goal),
+            failed,
+            calls=state.calls + len(goal),
+        )
+
+
+def _accurate(eps: Array) -> Solver:
+    return SubgradientMethod(Accuracy(eps))
+
+
+def _known(problem: Problem, value: Array, g: Array) -> Problem:
+    return replace(problem, function=Known(value, g))
+
+
+def _restart(
+    problem: Problem, solver: Solver, inner: State, amounts: Array, goal: Array,
+    done: Mask,
+) -> tuple[State, Array]:  # fmt: skip
+    """The copies that are done started anew, and those they send their points to."""
+    x, value, g = (np.array(a) for a in (inner.x, inner.value, inner.subgradient))
+    for i in range(len(goal) - 2, -1, -1):
+        other = value[i + 1]
+        take = done[i + 1] & (other <= goal[i]) & (~done[i] | (other < value[i]))
+        value[i] = np.where(take, other, value[i])
+        for a in (x, g):
+            a[i] = np.where(take[..., None], a[i + 1], a[i])
+        done[i] |= take
+    new = solver.init(_known(problem, value, g), x)
+    failed = None if inner.failed is None else inner.failed & ~done
+    state = merge(done, new._replace(failed=None), inner._replace(failed=None))
+    return state._replace(failed=failed), np.where(done, value - amounts, goal)
