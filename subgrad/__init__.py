@@ -10,7 +10,10 @@ from subgrad.calculus.block_sum import BlockSum, block_sum
 from subgrad.calculus.compose import compose, scaled_union, weighted_sum
 from subgrad.calculus.conjugate import conjugate, fenchel_young
 from subgrad.calculus.envelope import moreau_envelope
-from subgrad.calculus.infimal_convolution import infimal_convolution
+from subgrad.calculus.infimal_convolution import (
+    InfimalConvolution,
+    infimal_convolution,
+)
 from subgrad.calculus.maximum import hull_of_union, maximum
 from subgrad.calculus.perspective import Perspective, perspective
 from subgrad.calculus.recession import recession_function
@@ -21,6 +24,7 @@ from subgrad.functions.convex_interpolation import (
     convex_interpolation,
 )
 from subgrad.functions.distance import Distance, distance, squared_distance
+from subgrad.functions.from_oracle import from_oracle
 from subgrad.functions.fused_lasso import FusedLasso, fused_lasso
 from subgrad.functions.graph_total_variation import (
     GraphTotalVariation,
@@ -126,6 +130,7 @@ from subgrad.sets.exponential import ExponentialCone
 from subgrad.sets.exponential_hypograph import ExponentialHypograph
 from subgrad.sets.halfspace import HalfSpace
 from subgrad.sets.hull import CrossPolytope, Hull
+from subgrad.sets.intersection import Intersection, intersection
 from subgrad.sets.isotonic import IsotonicCone
 from subgrad.sets.k_support import TopKBall
 from subgrad.sets.lp_ball import LpBall, lp_ball
@@ -156,10 +161,12 @@ from subgrad.solvers import (
     Polyak,
     Result,
     SubgradientMethod,
+    Switching,
     TargetLevel,
     certify,
     iterate,
     minimize,
+    sublevel_radius,
 )
 from subgrad.univariate.bump import TestFunction, bump, gaussian
 from subgrad.univariate.catalog import (

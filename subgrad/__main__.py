@@ -1,8 +1,8 @@
 """The command line: python -m subgrad compare, python -m subgrad list.
 
 Exit status of `compare`: 0; 1 where an answer and cvxpy's, or the known optimum,
-disagree beyond what is proved, or a method failed; 2 for bad arguments; 130 after
-Ctrl-C, with what was found until then.
+disagree beyond what is proved, a method failed, or none is for these problems; 2 for
+bad arguments; 130 after Ctrl-C, with what was found until then.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import sys
 import textwrap
 from collections import Counter
@@ -28,8 +29,8 @@ is). cvxpy solves each problem with two solvers that must agree, and the time is
 the first. Differences and gaps are relative to max(1, |value|); the ratio is cvxpy's
 seconds over ours. Set OMP_NUM_THREADS=1 for times that mean something.
 
-exit status: 0; 1 where answers disagree beyond what is proved or a method failed; 2 for
-bad arguments; 130 after Ctrl-C"""
+exit status: 0; 1 where answers disagree beyond what is proved, a method failed, or none
+is for these problems; 2 for bad arguments; 130 after Ctrl-C"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -180,7 +181,7 @@ def _compare(arguments: Any, parser: argparse.ArgumentParser) -> int:
     if interrupted:
         print("interrupted", file=sys.stderr)
         return 130
-    return int(any(row.bad for row in rows))
+    return int(any(row.bad for row in rows) or all(row.refused for row in rows))
 
 
 def _known(kind: str, names: Iterable[str], known: Iterable[str]) -> list[str]:
@@ -240,7 +241,7 @@ TITLES = (
     "problem", "n", "ours", "cvxpy's", "rel. diff.", "cert. gap", "seconds", "cvxpy's",
     "ratio",
 )  # fmt: skip
-VERDICTS = ("agree", "disagree", "failed", "unchecked")
+VERDICTS = ("agree", "disagree", "failed", "refused", "unchecked")
 
 
 def table(rows: Sequence[Row], tol: float) -> str:
@@ -260,7 +261,7 @@ def table(rows: Sequence[Row], tol: float) -> str:
             [
                 "  " + row.method if several else name,
                 "" if several else n,
-                "failed" if isinstance(row.result, str) else number(row.fun),
+                row.verdict if isinstance(row.result, str) else number(row.fun),
                 "none" if isinstance(row.reference, str) else number(row.theirs),
                 number(row.difference, ".1e"),
                 number(row.gap, ".1e"),
@@ -366,4 +367,11 @@ def _entry(name: str, text: str, width: int = 22) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        status = main()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read has read enough; nothing is left to complain to at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    sys.exit(status)

@@ -17,7 +17,6 @@ from __future__ import annotations
 import math
 import multiprocessing
 import signal
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -59,7 +58,7 @@ SUITES = MappingProxyType(
 )
 METHODS = ("auto", *BY_NAME)
 ROUNDING, INTERIOR = 1e-9, 1e-6  # of computed values, and of interior-point methods
-NEEDS_OPTIMUM = {"polyak": " Steps: Polyak, from the known optimum."}
+NEEDS_OPTIMUM = ("polyak",)
 BROKEN = ("error", "nonfinite", "contradiction", "unbounded", "infeasible")
 
 
@@ -76,8 +75,9 @@ class Limits:
 class Row:
     """One problem, one method, and cvxpy: its Reference, or why there is none.
 
-    result: what our method found, or why it found nothing. verified: whether the
-    certificate was confirmed; True where there is none.
+    result: what our method found, or why it found nothing; refused: whether that is
+    because it is not for such problems. verified: whether the certificate was
+    confirmed; None where it proves nothing.
     """
 
     problem: TestProblem
@@ -85,7 +85,8 @@ class Row:
     result: Result | str
     reference: Any
     seconds: float = math.nan
-    verified: bool = True
+    verified: bool | None = None
+    refused: bool = False
     disagreements: list[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -127,7 +128,9 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """failed, disagree, unchecked or agree."""
+        """refused, failed, disagree, unchecked or agree."""
+        if self.refused:
+            return "refused"
         if isinstance(self.result, str) or self.result.status in BROKEN:
             return "failed"
         if self.disagreements:
@@ -152,7 +155,7 @@ class Row:
     def _disagreements(self) -> Iterator[str]:
         U, L, V = self.fun, self.lower, self.theirs
         optimum, accuracy = self.problem.optimum, self.problem.accuracy
-        if not self.verified:
+        if self.verified is False:
             yield "our certificate does not verify"
         # Nothing compares with the nan of a value that is not there.
         if L > V + _of(ROUNDING, V):
@@ -184,10 +187,10 @@ class Row:
             "value": _finite(self.fun),
             "lower_bound": _finite(self.lower),
             "relative_gap": _finite(self.gap),
-            "verified": self.verified if math.isfinite(self.lower) else None,
+            "verified": self.verified,
             "iterations": None if ran is None else int(ran.nit),
             "oracle_calls": None if ran is None else int(ran.nfev),
-            "status": "failed" if ran is None else ran.status,
+            "status": self.verdict if ran is None else ran.status,
             "message": r if ran is None else ran.message,
             "seconds": _finite(self.seconds),
             "cvxpy_value": _finite(self.theirs),
@@ -234,7 +237,7 @@ def compare(
     limits: Limits,
     advance: Any = None,
 ) -> Iterator[Row]:
-    """A row per problem and method. advance(name) is called before each of them.
+    """A row per problem and method. advance(name) is called before each problem.
 
     KeyboardInterrupt comes through, after the row of the run that it ended.
     """
@@ -263,7 +266,8 @@ def run(problem: TestProblem, method: str, limits: Limits, theirs: Any) -> Row:
     if method in NEEDS_OPTIMUM:
         optimum = problem.optimum
         if optimum is None:
-            return Row(problem, method, "needs the optimum, which is not known", theirs)
+            why = "needs the optimum, which is not known"
+            return Row(problem, method, why, theirs, refused=True)
     stop: Stop = MaxIter(limits.max_iter) | MaxTime(limits.max_time)
     if optimum is not None or _bounded(problem):
         stop = Gap(limits.tol) | stop
@@ -281,11 +285,17 @@ def run(problem: TestProblem, method: str, limits: Limits, theirs: Any) -> Row:
         )
         seconds = time.perf_counter() - start
         proof = result.certificate
-        # A bound of -inf says nothing, and takes a projection to confirm.
+        # A bound of -inf says nothing, and takes a projection to confirm; a function
+        # that broke down may not be able to.
         claims = proof is not None and np.isfinite(proof.lower_bound)
-        verified = not claims or bool(proof.verify(problem.function))
+        claims = claims and result.status not in BROKEN
+        verified = bool(proof.verify(problem.function)) if claims else None
     except (ArithmeticError, RuntimeError, TypeError, ValueError) as error:
-        return Row(problem, method, f"{type(error).__name__}: {error}", theirs)
+        # minimize keeps what a method says of a problem that it is not for.
+        numerical = isinstance(error, ArithmeticError | np.linalg.LinAlgError)
+        refused = isinstance(error, ValueError | NotImplementedError) and not numerical
+        why = f"{type(error).__name__}: {error}"
+        return Row(problem, method, why, theirs, refused=refused)
     return Row(problem, method, result, theirs, seconds, verified)
 
 
@@ -300,11 +310,12 @@ def describe_method(name: str) -> str:
     """What the method is, in one line."""
     if name == "auto":
         return "One of the others, picked by what is known of the problem."
-    solver = BY_NAME[name](Problem(norm2), None)
-    line = (sys.modules[type(solver).__module__].__doc__ or "").strip().splitlines()[0]
+    known = Problem(norm2, radius=1.0)
+    solver = BY_NAME[name](known, MaxIter(1), np.ones(2))
     rule = getattr(solver, "rule", None)
-    steps = "" if rule is None else f" Steps: {type(rule).__name__}."
-    return line + steps + NEEDS_OPTIMUM.get(name, "")
+    text = (solver if rule is None else rule).__doc__ or ""
+    line = text.strip().splitlines()[0]
+    return line if rule is None else f"Subgradient steps: {line}"
 
 
 class Checker:

@@ -8,10 +8,21 @@ import numpy as np
 from row import Row
 
 import subgrad as sg
-from subgrad import Epigraph, Hypograph, Indicator, Perspective, separable
+from subgrad import (
+    Epigraph,
+    Hypograph,
+    Indicator,
+    InfimalConvolution,
+    Intersection,
+    Perspective,
+    Simplex,
+    Support,
+    separable,
+)
 
 x2, x3 = sg.variable(2), sg.variable(3)
 M, E = np.array([[1.0, 2], [0, 1], [1, -1]]), np.array([[1.0, 0], [0, 2.0]])
+cube = sg.Box(sg.Interval([-1.0, -1], [1.0, 1]))
 half_line = Indicator(sg.Box(sg.Interval([0.0], [np.inf])))
 
 
@@ -82,10 +93,29 @@ FUNCTIONS: list[Row] = [
         twin=sg.huber_loss(0.5),
         atom="infimal_convolution(f, g)",
     ),
+    Row(
+        "infimal convolution of norms",
+        InfimalConvolution(1.2 * sg.norm1, 2.0 * sg.norm2),
+        2,
+        [[0, 2.0], [3, 1], [1.2, 0.4]],
+        twin=Support(sg.intersection(1.2 * cube, sg.Ball([0.0, 0], 2.0))),
+    ),
+    Row(
+        "infimal convolution with a logistic loss",
+        InfimalConvolution(sg.logistic_loss, 0.75 * sg.norm_inf),
+        2,
+        conjugate=True,
+    ),
 ]
 
 SETS: dict[str, Any] = {
     "epigraph of a square": Epigraph(sg.squared_norm(x2)),
     "epigraph of norm1": Epigraph(sg.norm1(x2)),
     "hypograph of huber": Hypograph(separable(sg.huber(1.0), [1.0, 2.0])),
+    "box in a ball": Intersection(
+        sg.Box(sg.Interval([-1.0, -0.5, -1], [1.0, 1, 1])), sg.Ball([0.2, 0.3, 0], 1.1)
+    ),
+    "two balls": Intersection(sg.Ball([0.0, 0]), sg.Ball([1.0, 0.2], 0.8)),
+    "half-space and simplex": Intersection(sg.HalfSpace([1.0, 2, 0], 0.8), Simplex(3)),
+    "wedge": Intersection(sg.HalfSpace([1.0, 2], 0.8), sg.HalfSpace([1.0, -1], 0.8)),
 }

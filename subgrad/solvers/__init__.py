@@ -1,5 +1,6 @@
 """Methods that minimise, their step sizes and stops, and proofs of what they found."""
 
+from subgrad.solvers.bounded_polyak import BoundedPolyak
 from subgrad.solvers.certificate import (
     CutCertificate,
     SubgradientCertificate,
@@ -9,8 +10,11 @@ from subgrad.solvers.core import Solver, State, iterate, minimize
 from subgrad.solvers.distance_over_gradients import DoG, DoWG
 from subgrad.solvers.dual_averaging import DualAveraging
 from subgrad.solvers.level_sets import sublevel_radius
+from subgrad.solvers.mirror_descent import Entropy, Euclidean, MirrorDescent, PNorm
 from subgrad.solvers.problem import Problem
 from subgrad.solvers.result import Result
+from subgrad.solvers.set_descent import SetDescent, SmallSubgradient
+from subgrad.solvers.shor import Shor
 from subgrad.solvers.steps import (
     Accuracy,
     Constant,
@@ -37,6 +41,7 @@ from subgrad.solvers.switching import Switching
 
 __all__ = [
     "Accuracy",
+    "BoundedPolyak",
     "Constant",
     "ConstantLength",
     "CutCertificate",
@@ -45,14 +50,21 @@ __all__ = [
     "DoG",
     "DoWG",
     "DualAveraging",
+    "Entropy",
     "EstimatedPolyak",
+    "Euclidean",
     "Gap",
     "LinearDecay",
     "MaxIter",
     "MaxTime",
+    "MirrorDescent",
+    "PNorm",
     "Polyak",
     "Problem",
     "Result",
+    "SetDescent",
+    "Shor",
+    "SmallSubgradient",
     "Solver",
     "Stalled",
     "State",

@@ -1,9 +1,9 @@
 r"""Which method to use, by its name or by what is known of the problem.
 
 Names: "subgradient" (with TargetLevel, or Polyak where the optimum is known), "polyak",
-"linear decay", "dual averaging", "dog", "dowg", "mirror descent" (entropy, on a
-simplex), "shor", "set descent" and "switching", each with its defaults. "auto" takes
-the first row that fits:
+"bounded polyak", "linear decay", "dual averaging", "dog", "dowg", "mirror descent"
+(entropy, on a simplex), "shor", "set descent" and "switching", each with its defaults.
+"auto" takes the first row that fits:
 
 ====================================================================  ==============
 constraint functions are given                                        "switching"
@@ -128,6 +128,7 @@ def _made(
 METHODS: dict[str, Callable[[Problem, Stop | None, Array], Any]] = {
     "subgradient": _made("subgradient", "SubgradientMethod"),
     "polyak": _made("subgradient", "SubgradientMethod", ("steps", "Polyak")),
+    "bounded polyak": _made("bounded_polyak", "BoundedPolyak"),
     "linear decay": _linear_decay,
     "dual averaging": _made("dual_averaging", "DualAveraging"),
     "dog": _made(

@@ -8,10 +8,12 @@ from typing import NamedTuple
 import numpy as np
 
 from subgrad._check import Array
-from subgrad.core import Set, norm
+from subgrad.core import Set
 from subgrad.solvers.certificate import region
 from subgrad.solvers.core import State, advance, begin
 from subgrad.solvers.problem import Problem
+
+Sums = tuple[Array, tuple[Array, Array, Array]]
 
 
 class Levels(NamedTuple):
@@ -35,8 +37,9 @@ class BoundedPolyak:
        l = \min_{x \in X} \frac{\sum a_i (f_i + \langle g_i, x - x_i \rangle)}
        {\sum a_i} \le f^*
 
-    X is a bounded constraint or the ball of the radius of the problem, P the projection
-    onto it; its support function gives the average of the cuts in O(n). The level falls
+    X is a bounded constraint or the ball of the radius of the problem (within a
+    constraint that is not bounded: then every step costs some 60 projections), P the
+    projection onto it; its support function gives the bound in O(n). The level falls
     with the best value and is raised, and the sums begun anew, when the bound of the
     average reaches it. As long as it does not, sum a_i < D² / (f_best - level), D the
     diameter of X, so that f_best - l is below ε after at most
@@ -59,7 +62,9 @@ class BoundedPolyak:
 
     def init(self, problem: Problem, x: Array) -> State:
         """The state at x, a point of the constraint."""
-        X = region(problem.constraint, x, problem.radius)
+        X = region(problem.constraint, x, None)
+        if X is None:
+            X = region(problem.constraint, x, problem.radius)
         if X is None:
             raise ValueError(
                 "BoundedPolyak needs a bounded set with a minimiser: a bounded "
@@ -76,43 +81,42 @@ class BoundedPolyak:
 
     def step(self, problem: Problem, state: State) -> State:
         """One step, one call of the oracle and one of the support function."""
-        X, c, lower, base, level, total, height, slope = state.memory
+        X, c, lower, base, level, *sums = state.memory
         x, value, g, best = state.x, state.value, state.subgradient, state.best_value
         squared = np.where(state.squared > 0, state.squared, 1.0)
         cut = value - np.vecdot(g, x - c)
 
-        def add(level: Array, start: Array) -> tuple[Array, ...]:
+        def add(level: Array, total: Array, height: Array, slope: Array) -> Sums:
             """The step towards a level, and the sums with it."""
             a = np.maximum(value - level, 0.0) / squared
-            w = a[..., None].astype(g.dtype, copy=False)
-            return (
-                a,
-                np.where(start, 0.0, total) + a,
-                np.where(start, 0.0, height) + a * cut,
-                np.where(start[..., None], 0.0, slope) + w * g,
-            )
+            move = np.asarray(a, g.dtype)[..., None] * g
+            return move, (total + a, height + a * cut, slope + move)
 
         level = np.minimum(level, base + self.share * (best - base))
-        a, *sums = add(level, np.zeros(level.shape, bool))
-        lower = np.maximum(lower, _bound(X, c, *sums))
+        move, new = add(level, *sums)
+        lower = np.maximum(lower, _bound(X, c, *new))
         reached = lower >= level
         if reached.any():
             base = np.where(reached, lower, base)
             level = np.where(reached, base + self.share * (best - base), level)
-            a, *sums = add(level, reached)
-        x = x - (a[..., None] * g).astype(x.dtype, copy=False)
+            rest = np.asarray(~reached, g.dtype)
+            begun = rest * sums[0], rest * sums[1], rest[..., None] * sums[2]
+            move, new = add(level, *begun)
+        x = x - move
         if problem.constraint is not None:
             x = problem.constraint._project(x)
-        if problem.radius is not None:
+        if X is not problem.constraint:
             # Towards the centre, itself in the constraint: that leaves neither set.
-            away = norm(x - c)
-            far = np.where(away > problem.radius, away, 1.0)
-            shrink = np.where(away > problem.radius, problem.radius / far, 1.0)
-            x = c + shrink[..., None].astype(x.dtype, copy=False) * (x - c)
-        return advance(problem, state, x, Levels(X, c, lower, base, level, *sums))
+            away = np.sqrt(np.vecdot(x - c, x - c))
+            far = away > problem.radius
+            if far.any():
+                shrink = np.where(far, problem.radius / np.where(far, away, 1.0), 1.0)
+                x = c + np.asarray(shrink, x.dtype)[..., None] * (x - c)
+        return advance(problem, state, x, Levels(X, c, lower, base, level, *new))
 
 
 def _bound(X: Set, c: Array, total: Array, height: Array, slope: Array) -> Array:
     """The least value on X of the average of the cuts."""
     h = X._support(-slope) + np.vecdot(c, slope)
-    return np.where(total > 0, (height - h) / np.where(total > 0, total, 1.0), -np.inf)
+    # Steps of length zero alone bound nothing.
+    return np.where(total > 0, height - h, -np.inf) / np.where(total > 0, total, 1.0)

@@ -30,10 +30,17 @@ class _Travelled:
         tiny = 1e-6 * (1 + norm(state.x))
         return Walk(state.x, tiny, np.zeros_like(state.value))
 
+    def _reach(self, walk: Walk, x: Array) -> Array:
+        """r_k, held where its square times that of g can still be summed."""
+        move = x - walk.x0
+        most = np.sqrt(np.sqrt(np.finfo(x.dtype).max))
+        far = np.sqrt(np.vecdot(move, move))
+        return np.minimum(np.maximum(walk.reach, far), most)
+
 
 def _over(a: Array, total: Array) -> Array:
-    """a / sqrt(total), and 0 where nothing was seen yet."""
-    return np.where(total > 0, a / np.sqrt(np.where(total > 0, total, 1.0)), 0.0)
+    """a / sqrt(total); before anything was seen it goes with g = 0."""
+    return a / np.sqrt(np.maximum(total, np.finfo(total.dtype).tiny))
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,7 @@ class DoG(_Travelled):
 
     def __call__(self, problem: Problem, state: State) -> tuple[Any, Any]:
         walk = state.memory
-        reach = np.maximum(walk.reach, norm(state.x - walk.x0))
+        reach = self._reach(walk, state.x)
         total = walk.total + state.squared
         return _over(reach, total), Walk(walk.x0, reach, total)
 
@@ -71,7 +78,7 @@ class DoWG(_Travelled):
 
     def __call__(self, problem: Problem, state: State) -> tuple[Any, Any]:
         walk = state.memory
-        reach = np.maximum(walk.reach, norm(state.x - walk.x0))
+        reach = self._reach(walk, state.x)
         square = np.square(reach)
         total = walk.total + square * state.squared
         return _over(square, total), Walk(walk.x0, reach, total)

@@ -38,6 +38,7 @@ def finish(
     elif proved.any() and not broken and problem.optimum is None:
         certificate = single_cut(f, problem.constraint, x)
     for point in [] if broken else tries:
+        point = point.astype(x.dtype, copy=False)
         value = f._value(point)
         better = value < fun
         if problem.limit is not None:
@@ -65,7 +66,8 @@ def finish(
         violation = problem.violation(x)
         fun, certificate, gap = _unmet(problem, outcome, bundle, x, fun, certificate)
     wrong = lower > fun + 1e-9 * np.maximum(1.0, np.abs(fun))
-    wrong &= violation <= problem.feasibility
+    # A point that makes use of the tolerance may lie below the constrained minimum.
+    wrong &= violation == 0
     if wrong.any():
         status[wrong], proved[wrong], lower[wrong] = "contradiction", False, -np.inf
         outcome.reasons["contradiction"] = (

@@ -39,7 +39,7 @@ from subgrad.operators import Diagonal, Matrix, Operator
 from subgrad.sets.ball import Ball
 from subgrad.sets.box import Box
 from subgrad.sets.simplex import Simplex
-from subgrad.solvers.problem import split
+from subgrad.solvers.problem import limit_functions, split
 
 EPS = float(np.finfo(np.float64).eps)
 SIZE = 4_000_000  # entries of a matrix whose singular values are worth the time
@@ -56,7 +56,7 @@ def sublevel_radius(f: Function, x0: Any, constraints: Any = ()) -> Any:
     a_function("f", f)
     x = vector("x0", x0, f.n).astype(np.float64, copy=False)
     kept, sets = split(f)
-    limits = list(constraints)
+    limits = limit_functions(constraints)
     inside = [np.asarray(g._value(x)) <= 0 for g in limits]
     radius: Any = np.inf
     for S in sets:

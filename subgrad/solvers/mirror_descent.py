@@ -8,7 +8,6 @@ from typing import Any, Protocol
 import numpy as np
 
 from subgrad._check import Array
-from subgrad.core import norm
 from subgrad.sets.simplex import Simplex
 from subgrad.solvers.core import State
 from subgrad.solvers.problem import Problem
@@ -57,7 +56,7 @@ class Euclidean:
         )
 
     def dual_norm(self, g: Array) -> Array:
-        return norm(g)
+        return np.sqrt(np.vecdot(g, g))
 
     def divergence(self, x: Array, y: Array) -> Array:
         return np.vecdot(x - y, x - y) / 2
@@ -207,8 +206,8 @@ class MirrorStep:
 
     def __call__(self, problem: Problem, state: State) -> tuple[Any, Any]:
         size = self.geometry.dual_norm(state.subgradient) * np.sqrt(state.k + 1)
-        a = np.where(size > 0, state.memory / np.where(size > 0, size, 1.0), 0.0)
-        return a, state.memory
+        # Where the norm is zero, g moves nothing.
+        return state.memory / np.where(size > 0, size, 1.0), state.memory
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,7 @@ class Restarted:
         x, g = (np.broadcast_to(a, (m, *a.shape)) for a in (x, first.subgradient))
         value = np.broadcast_to(first.value, x.shape[:-1])
         state = solver.init(_known(problem, value, g), x)
-        memory = Copies(solver, state, amounts, value - amounts)
+        memory = Copies(solver, state, amounts, _goal(value, amounts))
         return first._replace(memory=memory, calls=np.ones(first.value.shape, int))
 
     def step(self, problem: Problem, state: State) -> State:
@@ -165,6 +165,12 @@ def _known(problem: Problem, value: Array, g: Array) -> Problem:
     return replace(problem, function=Known(value, g))
 
 
+def _goal(value: Array, amounts: Array) -> Array:
+    """value - amounts, up to rounding, for a step along one piece of f ends there."""
+    blur = 64 * np.finfo(value.dtype).eps * np.abs(value)
+    return value - np.maximum(amounts - blur, amounts / 2)
+
+
 def _restart(
     problem: Problem, solver: Solver, inner: State, amounts: Array, goal: Array,
     done: Mask,
@@ -181,4 +187,4 @@ def _restart(
     new = solver.init(_known(problem, value, g), x)
     failed = None if inner.failed is None else inner.failed & ~done
     state = merge(done, new._replace(failed=None), inner._replace(failed=None))
-    return state._replace(failed=failed), np.where(done, value - amounts, goal)
+    return state._replace(failed=failed), np.where(done, _goal(value, amounts), goal)

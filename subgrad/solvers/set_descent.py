@@ -10,7 +10,6 @@ import numpy as np
 from subgrad._check import Array, count, positive
 from subgrad.core import Function, Mask, norm
 from subgrad.functions.indicator import Indicator
-from subgrad.solvers.certificate import SubgradientCertificate, subgradient_bound
 from subgrad.solvers.core import State, advance, begin
 from subgrad.solvers.cuts import Cuts
 from subgrad.solvers.problem import Problem
@@ -33,26 +32,26 @@ class Memory(NamedTuple):
 class SetDescent:
     r"""x_+ = P(x - t g), g the shortest element of f.subdifferential(x, eps).
 
-    .. math:: f(P(x - t g)) \le f(x) - c \, t |g|^2, \qquad
+    .. math:: f(x_+) \le f(x) - \frac{c}{t} |x_+ - x|^2, \qquad
        t = \frac{2^j \epsilon}{|g|^2}, \ j = -3, ..., m - 4
 
-    -g is a direction of descent: the slope of f along it is at most -|g|^2. If the set
-    is the whole eps-subdifferential, f can fall by eps along it. Which eps is right
-    changes from point to point: at every one 64, 1 and 1/8 times the last are tried,
-    with m = `trials` lengths each, in one call of f at all these points. Of the eps
-    with at least a fifth of the best fall the largest one is taken, because it has
-    looked around the furthest; if there is no fall, eps / 8. c is `decrease`. eps
-    starts at `eps`, by default a tenth of |g_0| times the radius of the problem, or
-    max(1, |x_0|). P is the projection onto the constraint, whose normal cone is then
-    part of the set.
+    P projects onto the constraint, whose normal cone is then part of the set. -g is a
+    direction of descent: the slope of f along it is at most -|g|^2, and if the set is
+    the whole eps-subdifferential f can fall by eps along it. Which eps is right changes
+    from point to point: 64, 1 and 1/8 times the last one are tried at each, with m =
+    `trials` lengths, in one call of f at all these points. Of those with at least a
+    fifth of the best fall the largest eps is taken, which has looked around furthest;
+    without any fall the least one. c is `decrease`; eps starts at `eps`, by default a
+    tenth of |g| times the radius of the problem, or max(1, |x|).
 
-    The states carry a proof (y, eps, g): f >= f(y) + <g, . - y> - eps, the one among
-    all of the run with the best bound at that distance; SmallSubgradient is the stop
-    for it. NotImplementedError and ProjectionError come from functions without a set,
-    and from sets on which nothing can be projected. A problem costs three projections
-    per step, one after the other. D. P. Bertsekas and S. K. Mitter, A descent numerical
-    method for optimization problems with nondifferentiable cost functionals, SIAM J.
-    Control 11 (1973).
+    The states carry a proof (y, eps, g), f >= f(y) + <g, . - y> - eps: the best so far
+    for a minimiser at that distance from x_0. SmallSubgradient is the stop for it.
+    NotImplementedError and ProjectionError come from functions without a set, and from
+    sets on which nothing can be projected. A problem costs three projections per step,
+    one after the other. Where the set is much smaller than the eps-subdifferential, as
+    for a sum of many maxima, the method can stall. D. P. Bertsekas and S. K. Mitter,
+    A descent numerical method for optimization problems with nondifferentiable cost
+    functionals, SIAM J. Control 11 (1973).
     """
 
     eps: Any = None
@@ -91,7 +90,7 @@ class SetDescent:
         xs = np.broadcast_to(x, (len(SCALES), *x.shape))
         g = shortest(problem, xs, eps)
         size = norm(g)
-        points, falls = self._search(problem, xs, value, eps, g, size)
+        points, falls = self._search(problem, xs, value, eps, g, low)
         enough = (falls >= falls.max(0) / 5) & (falls > 0)
         some, best = enough.any(0), enough.argmax(0)
         chosen = np.where(some, _take(eps, best), eps[-1])
@@ -114,28 +113,32 @@ class SetDescent:
         )
 
     def _search(
-        self, problem: Problem, x: Array, value: Array, eps: Array, g: Array, size: Any
+        self, problem: Problem, x: Array, value: Array, eps: Array, g: Array, low: Array
     ) -> tuple[Array, Array]:
-        """The best points along each -g and how much lower f is there: x and 0 if
-        nowhere."""
+        """The best points along each -g, and how much lower f is there: x and 0 where
+        it is nowhere lower by more than `low`."""
+        size = norm(g)
+        some = size > 0
+        size = np.where(some, size, 1.0)
         j = np.arange(SHORTEST, SHORTEST + self.trials).reshape(-1, *(1,) * size.ndim)
-        size = np.where(size > 0, size, 1.0)
         with np.errstate(over="ignore", invalid="ignore"):
             length = np.minimum(eps / size * 2.0**j, FAR * (1 + norm(x)))
             move = length[..., None] * (g / size[..., None])
             points = x - move.astype(x.dtype, copy=False)
+            share: Any = 1.0
             if problem.constraint is not None:
                 points = problem.constraint._project(points)
-            values = problem.function._value(points)
-            falls = value - values
+                share = np.square(norm(x - points) / length)
+            least = np.where(some, self.decrease * share * length * size, np.inf)
+            falls = value - problem.function._value(points)
             # Outside the domain it is -inf, or nan, and refused as well.
-            falls = np.where(falls >= self.decrease * length * norm(g), falls, 0.0)
+            falls = np.where((falls >= least) & (falls > low), falls, 0.0)
         best = falls.argmax(0)
         falls = _take(falls, best)
         return np.where((falls > 0)[..., None], _take(points, best), x), falls
 
 
-TINY = 1e-150
+TINY = 1e-300
 
 
 def _take(a: Array, index: Array) -> Array:

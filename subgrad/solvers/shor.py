@@ -20,7 +20,7 @@ class Space(NamedTuple):
     """What the method remembers, for each problem of the batch."""
 
     B: Array  # (..., n, n)
-    start: Array  # the subgradient where the line search began
+    start: Array  # B'g where the line search began
     direction: Array  # B xi
     length: Array  # h
     walked: Array  # steps along the direction so far
@@ -70,52 +70,50 @@ class Shor:
 
     def init(self, problem: Problem, x: Array) -> State:
         """The state at x."""
-        if problem.constraint is not None:
-            raise ValueError(
-                "Shor takes no constraint, got one; SubgradientMethod projects"
-            )
+        if problem.constraint is not None or problem.limit is not None:
+            raise ValueError("Shor minimises over the whole space, got a constraint")
         state = begin(problem, x)
-        g, n = state.subgradient, x.shape[-1]
-        dtype = np.result_type(x, g)
-        shape = state.value.shape
-        B = np.tile(np.eye(n, dtype=dtype), (*shape, 1, 1))
-        h = np.full(shape, self.length, dtype)
-        direction = unit(g)
-        return state._replace(
-            memory=Space(B, g, direction, h, np.zeros(shape, np.int64))
-        )
+        g, shape = state.subgradient, state.value.shape
+        B = np.tile(np.eye(x.shape[-1], dtype=np.result_type(x, g)), (*shape, 1, 1))
+        h = np.full(shape, self.length, B.dtype)
+        space = Space(B, g, unit(g), h, np.zeros(shape, np.int64))
+        return state._replace(memory=space)
 
     def step(self, problem: Problem, state: State) -> State:
         """One step along the direction, and a new direction where f rises."""
         old: Space = state.memory
-        move = (old.length[..., None] * old.direction).astype(state.x.dtype, copy=False)
-        after = advance(problem, state, state.x - move)
-        g = after.subgradient
-        walked = old.walked + 1
+        move = old.length[..., None] * old.direction
+        x = state.x - move.astype(state.x.dtype, copy=False)
+        after = advance(problem, state, x)
+        g, walked = after.subgradient, old.walked + 1
         turned = np.vecdot(g, old.direction) <= 0
-        h = np.where(walked % self.patience == 0, self.grow * old.length, old.length)
-        h = np.where(turned & (walked == 1), self.shrink * h, h)
-        B, direction, start = old.B, old.direction, old.start
-        h = h.astype(B.dtype, copy=False)
-        if turned.any():
-            B, direction, start = B.copy(), direction.copy(), start.copy()
-            some = (B[turned], g[turned], (g - start)[turned], h[turned])
-            B[turned], direction[turned], h[turned] = self._turn(*some)
-            start[turned], walked = g[turned], np.where(turned, 0, walked)
-        return after._replace(memory=Space(B, start, direction, h, walked))
+        factor = np.where(walked % self.patience == 0, self.grow, 1.0)
+        factor = np.where(turned & (walked == 1), factor * self.shrink, factor)
+        h = (factor * old.length).astype(old.B.dtype, copy=False)
+        new = old._replace(length=h, walked=walked)
+        if turned.all():
+            new = self._turn(new, g)
+        elif turned.any():
+            some = self._turn(Space(*(a[turned] for a in new)), g[turned])
+            new = Space(*(a.copy() for a in new))
+            for whole, part in zip(new, some, strict=True):
+                whole[turned] = part
+        return after._replace(memory=new)
 
-    def _turn(
-        self, B: Array, g: Array, change: Array, h: Array
-    ) -> tuple[Array, Array, Array]:
-        """B dilated along the change of the subgradient, the new direction, and h."""
-        r = unit(np.vecmat(change, B))
-        B = B + (1 / self.alpha - 1) * np.matvec(B, r)[..., None] * r[..., None, :]
-        direction = np.matvec(B, unit(np.vecmat(g, B)))
+    def _turn(self, space: Space, g: Array) -> Space:
+        """B dilated along the change of the subgradient, and a new direction."""
+        B, h, c = space.B, space.length, 1 / self.alpha - 1
+        p = np.vecmat(g, B)
+        r = unit(p - space.start)
+        rank_one = (c * np.matvec(B, r))[..., None] * r[..., None, :]
+        B = np.add(B, rank_one, out=rank_one)
+        p = p + c * np.vecdot(r, p)[..., None] * r
+        direction = np.matvec(B, unit(p))
         # Dilations only shrink B, and h B is all that matters: long before B underflows
         # a power of two moves to h.
         if norm(direction).min() < TINY:
             top = np.abs(B).max((-2, -1))
             scale = np.exp2(np.where(top > 0, -np.frexp(top)[1], 0)).astype(B.dtype)
-            B, h = B * scale[..., None, None], h / scale
-            direction = np.matvec(B, unit(np.vecmat(g, B)))
-        return B, direction, h
+            B, h, p = B * scale[..., None, None], h / scale, p * scale[..., None]
+            direction = np.matvec(B, unit(p))
+        return Space(B, p, direction, h, np.zeros_like(space.walked))

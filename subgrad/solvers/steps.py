@@ -42,9 +42,14 @@ def _power(p: float) -> None:
         )
 
 
+def _nonzero(squared: Array) -> Array:
+    """|g|², and 1 where g = 0."""
+    return np.where(squared > 0, squared, 1.0)
+
+
 def _length(squared: Array) -> Array:
     """|g|, and 1 where g = 0."""
-    return np.sqrt(np.where(squared > 0, squared, 1.0))
+    return np.sqrt(_nonzero(squared))
 
 
 @dataclass(frozen=True)
@@ -139,7 +144,7 @@ class Polyak:
                 "TargetLevel() estimates it"
             )
         excess = np.maximum(state.value - best, 0.0)
-        return self.factor * excess / np.square(_length(state.squared)), None
+        return self.factor * excess / _nonzero(state.squared), None
 
 
 class Target(NamedTuple):
@@ -200,9 +205,9 @@ class TargetLevel:
             path = np.where(moved, 0.0, path)
             delta = np.where(tired, delta / 2, delta)
         excess = self.factor * (state.value - record + delta)
-        size = _length(state.squared)
-        path = path + excess / size
-        return excess / np.square(size), Target(record, delta, path, budget)
+        squared = _nonzero(state.squared)
+        path = path + excess / np.sqrt(squared)
+        return excess / squared, Target(record, delta, path, budget)
 
 
 @dataclass(frozen=True)
@@ -226,7 +231,7 @@ class EstimatedPolyak:
     def __call__(self, problem: Problem, state: State) -> tuple[Any, Any]:
         margin = self.c / (state.k + 1) ** self.power
         excess = state.value - state.best_value + margin
-        return excess / np.square(_length(state.squared)), None
+        return excess / _nonzero(state.squared), None
 
 
 @dataclass(frozen=True)
@@ -283,4 +288,4 @@ class Accuracy:
         _size(self, "eps")
 
     def __call__(self, problem: Problem, state: State) -> tuple[Any, Any]:
-        return self.eps / np.square(_length(state.squared)), None
+        return self.eps / _nonzero(state.squared), None

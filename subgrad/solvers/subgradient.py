@@ -78,10 +78,11 @@ def _weigh(
     if state.failed is not None:
         x = np.where(state.failed[..., None], average, x)
     total = total + w
-    share = (w / np.where(total > 0, total, 1.0)).astype(x.dtype, copy=False)
+    share = w / np.maximum(total, np.finfo(total.dtype).tiny)
+    share = np.asarray(share, x.dtype)[..., None]
     return state._replace(
         memory=Weighed(memory, a, total),
-        average=average + share[..., None] * (x - average),
+        average=average + share * (x - average),
     )
 
 

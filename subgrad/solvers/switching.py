@@ -57,6 +57,10 @@ class Switching:
             raise TypeError(
                 f"rule must be a step rule, such as Accuracy(1e-3), got {kind}"
             )
+        if hasattr(self.rule, "start"):
+            raise ValueError(
+                f"rule must remember nothing, as Accuracy(1e-3) does, got {self.rule!r}"
+            )
 
     def init(self, problem: Problem, x: Array) -> State:
         """The state at x, a point of the constraint set."""
@@ -80,12 +84,7 @@ class Switching:
             steep = np.sqrt(np.where(state.squared > 0, state.squared, 1.0))
             a = reach / (steep * np.sqrt(turns + 1))
         else:
-            a, memory = self.rule(problem, state._replace(memory=None))
-            if memory is not None:
-                raise ValueError(
-                    f"rule must remember nothing, such as Accuracy(1e-3), got "
-                    f"{self.rule!r}"
-                )
+            a = self.rule(problem, state._replace(memory=None))[0]
         size = np.vecdot(h, h)
         back = np.where(inside, 0.0, over) / np.where(size > 0, size, 1.0)
         move = np.where(inside, np.asarray(a), back)[..., None] * np.where(
