@@ -300,6 +300,29 @@ def test_constraint_sets(name):
     assert np.array_equal(with_indicator.x, found.x)
 
 
+def test_a_step_that_the_constraint_cuts_short():
+    """x_1 is at its bound up to a rounding, and most of g points against it."""
+    from subgrad.cvx import reference
+
+    A, b = data(seed=2, m=15)
+    f = norm_inf(A @ variable(3) - b) + sg.squared_norm
+    found = minimize(f, np.ones(3), SetDescent(), MaxIter(60), SETS["box"], cuts=0)
+    assert found.fun <= reference(f, constraint=SETS["box"]).fun + 1e-7
+
+
+def test_the_stop_by_radius():
+    """f(y) = 1 and eps = 1, g = 0 prove that x = 0 with f(x) = 0 is optimal."""
+    f, x = norm1(variable(1)), np.zeros(1)
+    watch = SmallSubgradient(0.9).watch(Problem(f, radius=3.0), None)
+    state = run(Shor(), f, x, 0)[0]
+    y, one = np.ones(1), np.ones(())
+    assert watch(state._replace(proof=(y, one, x)))
+    assert not watch(state._replace(proof=(y, 2 * one, x)))
+    assert not watch(state._replace(proof=(y, one, y / 4)))  # reaches 3 + |y - x0|
+    assert watch(state._replace(proof=(y, one, y / 5)))
+    assert watch(state._replace(best_value=-5 * one, proof=(y, 7 * one, x)))
+
+
 def test_the_stop_by_norm():
     A, b = data()
     f = worst(A, b)
@@ -309,7 +332,7 @@ def test_the_stop_by_norm():
     assert found.certificate.eps <= 1e-5
     assert np.linalg.norm(found.certificate.g) <= 1e-4
     assert f.subdifferential(found.certificate.x, 1e-5).contains(found.certificate.g)
-    with pytest.raises(ValueError, match="norm.*radius"):
+    with pytest.raises(ValueError, match=r"norm.*radius"):
         minimize(f, np.zeros(3), SetDescent(), SmallSubgradient(1e-5))
     found = minimize(f, np.zeros(3), Shor(), SmallSubgradient(1e-5, 1e-4) | MaxIter(3))
     assert found.status == "iterations"  # carries no proof
@@ -467,6 +490,32 @@ def test_nothing_is_lost(method, late, event, status):
     clean = minimize(f.f, x0, method, MaxIter(steps), cuts=0)
     assert steps > 3 and found.fun == clean.fun
     assert found.lower_bound <= 1e-12
+
+
+@each_method
+def test_trouble_in_one_problem_leaves_the_others_alone(method):
+    class Cut(Trouble):
+        """From some call on f is -inf, without subgradients, where problem 1 goes."""
+
+        lost = np.full(2, np.nan)
+
+        def _oracle(self, x):
+            value, g = super()._oracle(x)
+            bad = (np.arange(3) == 1) & (self.calls > 12)
+            if bad.any():
+                self.lost = x[1].copy()
+            return np.where(bad, -np.inf, value), g
+
+        def _subdifferential(self, x, eps):
+            S = self.f._subdifferential(x, eps)
+            return S.restrict(np.any(x != self.lost, axis=-1))
+
+    x0 = np.array([[0.0, 0.0], [1.0, -2.0], [0.2, 0.5]])
+    found = minimize(Cut((), None), x0, method, MaxIter(20), cuts=0)
+    calm = minimize(Trouble((), None), x0, method, MaxIter(20), cuts=0)
+    assert list(found.status) == ["iterations", "nonfinite", "iterations"]
+    assert np.isfinite(found.fun).all() and found.nit[1] < 20
+    assert np.allclose(found.fun[[0, 2]], calm.fun[[0, 2]], rtol=1e-9)
 
 
 def test_a_set_that_cannot_be_projected_onto():

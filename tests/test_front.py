@@ -1,10 +1,12 @@
 """What stands before the methods: oracles, constraints, choices, radii, faults."""
 
 import pickle
+import re
 
 import cvxpy as cp
 import numpy as np
 import pytest
+from table import FUNCTIONS
 
 import subgrad as sg
 from subgrad import (
@@ -36,6 +38,7 @@ from subgrad.solvers import (
 )
 from subgrad.solvers.auto import METHODS
 from subgrad.solvers.core import advance, begin
+from subgrad.solvers.level_sets import _reach
 
 RNG = np.random.default_rng(0)
 A, B = RNG.standard_normal((20, 3)), RNG.standard_normal(20)
@@ -311,19 +314,30 @@ def test_disjoint_constraints_are_proved_infeasible():
 
 def test_constraints_in_batches():
     c = RNG.standard_normal((4, 3))
-    x0, r = np.zeros((4, 3)), np.array([0.2, 0.5, 9.0, 0.1])
+    x0, r = np.zeros(3), np.array([0.2, 0.5, 9.0, 0.1])
     limits = [norm2(X - c) - r, norm_inf(X - 10.0) - [20, 20, 20, 1.0]]
     stop = MaxIter(200) | Gap(1e-6)
     found = minimize(LAD, x0, stop=stop, constraints=limits, radius=25.0)
     assert list(found.status[3:]) == ["infeasible"]
     for i in range(4):
         g = [norm2(X - c[i]) - r[i], norm_inf(X - 10.0) - [20, 20, 20, 1.0][i]]
-        one = minimize(LAD, x0[i], stop=stop, constraints=g, radius=25.0)
+        one = minimize(LAD, x0, stop=stop, constraints=g, radius=25.0)
         assert np.allclose(found.x[i], one.x, atol=1e-8)
         assert found.fun[i] == pytest.approx(one.fun, rel=1e-9)
         assert found.violation[i] == pytest.approx(one.violation, abs=1e-12)
         assert found.status[i] == one.status and found.nit[i] == one.nit
         assert found.lower_bound[i] == pytest.approx(one.lower_bound, rel=1e-7)
+
+
+def test_a_callback_sees_the_violation():
+    g, seen = norm2(X - 5) - 1, []
+    run = {"stop": MaxIter(30), "callback": seen.append, "constraints": [g]}
+    minimize(LAD, np.zeros(3), **run)
+    assert seen[0].fun == np.inf and seen[0].violation == g(np.zeros(3))
+    assert seen[-1].violation <= 1e-6 and seen[-1].fun == LAD(seen[-1].x)
+    for r in seen:
+        assert (r.violation <= 1e-6) == np.isfinite(r.fun)
+        assert r.violation == max(0, g(r.x))
 
 
 def test_a_zero_subgradient_of_f_proves_nothing_outside():
@@ -475,6 +489,33 @@ def test_a_gap_is_proved_without_a_radius(name):
     assert pickle.loads(pickle.dumps(found.certificate)).verify(f)
 
 
+def test_radii_over_the_table():
+    """Beyond the reach f is above the level, beyond the radius is no minimiser."""
+    rng, found = np.random.default_rng(0), 0
+    for row in FUNCTIONS:
+        x = row.points()
+        x = x[np.isfinite(row.f.value(x))][::9]
+        if np.ndim(row.f.value(x[0])):
+            continue
+        d = np.concatenate([rng.standard_normal((60, row.n)), np.eye(row.n)])
+        d = (
+            np.concatenate([d, -d])
+            / np.linalg.norm(np.concatenate([d, d]), axis=-1)[:, None]
+        )
+        for x0 in x:
+            level, R = row.f.value(x0), sublevel_radius(row.f, x0)
+            reach = float(_reach(row.f, x0, np.asarray(level)))
+            if np.isfinite(reach):
+                outside = row.f.value(x0 + (1.0001 * reach + 1e-6) * d)
+                assert np.all(outside >= level - 1e-9 * (1 + abs(level))), row.name
+            if np.isfinite(R):
+                found += 1
+                least = min(row.f.value(x0 + R * s * d).min() for s in (0, 0.5, 1))
+                beyond = min(row.f.value(x0 + R * s * d).min() for s in (1.001, 2))
+                assert beyond >= least - 1e-6, row.name
+    assert found > 100
+
+
 def test_a_region_that_is_too_small_is_refused():
     found = minimize(LAD, np.zeros(3), stop=MaxIter(100) | Gap(1e-9))
     c = found.certificate
@@ -559,6 +600,20 @@ UNBOUNDED = [
     sg.max_entry,
     hinge_loss(X) - X[0],
 ]
+
+
+@pytest.mark.parametrize("row", FUNCTIONS, ids=[r.name for r in FUNCTIONS])
+def test_a_short_run_of_every_function_ends_well(row):
+    x = row.points()
+    x = x[np.isfinite(row.f.value(x))]
+    inner = x[np.isfinite(row.f.value(x[:, None] + 0.01 * np.eye(row.n))).all(-1)]
+    x0 = (inner if len(inner) else x)[-1] + (0.004 if len(inner) else 0.0)
+    try:
+        found = minimize(row.f, x0, stop=MaxIter(3))
+    except ValueError as refused:
+        assert re.search("not an indicator|no finite subgradient", str(refused))
+    else:
+        assert np.all(found.fun <= row.f.value(x0) + 1e-12)
 
 
 @pytest.mark.parametrize("size", [1e-8, 1.0, 1e8])

@@ -26,7 +26,7 @@ Move = Callable[[Array], Array]
 EPS = float(np.finfo(float).eps)
 SMALL = 48  # unknowns up to which the Jacobian is formed
 MEMORY = 10  # differences kept above that
-ROUNDS = 60
+ROUNDS = 300
 
 
 def settle(
@@ -42,7 +42,7 @@ def settle(
     plain, stuck = 2, np.zeros(level.shape, int)
     for _ in range(ROUNDS):
         for _ in range(plain):
-            scale = norm(z) + size
+            scale = _scale(z, size)
             open_ = level > 16 * EPS * scale
             if not np.any(open_):
                 return z, level <= 1e-12 * scale
@@ -50,14 +50,17 @@ def settle(
             z = np.where(open_[..., None], z + damp * r, z)
             r = np.where(active[..., None], move(z), 0.0)
             level = norm(r)
-        scale = norm(z) + size
+        scale = _scale(z, size)
         if np.all((level <= 16 * EPS * scale) | (stuck >= 2)):
             break
         if z.shape[-1] <= SMALL:
-            trial = z + _newton(move, z, r, 1e-7 * scale)
+            steps, drift = _newton(move, z, r, 1e-7 * scale)
+            trials = z + steps
         else:
-            trial = _mixed([*past, (z, r)], damp)
-        s = np.where(active[..., None], move(trial), 0.0)
+            trials, drift = _mixed([*past, (z, r)], damp)[None], r[None]
+        found = np.where(active[..., None], move(trials), 0.0)
+        best = np.argmin(norm(found), axis=0)[None, ..., None]
+        trial, s = (np.take_along_axis(a, best, 0)[0] for a in (trials, found))
         after = norm(s)
         # Once rounding is near, a step that gains nothing is a sign of the end.
         near = level <= 1e-12 * scale
@@ -66,37 +69,60 @@ def settle(
         z = np.where(better[..., None], trial, z)
         r = np.where(better[..., None], s, r)
         level = np.where(better, after, level)
-        if not np.all(better | near):
-            far = _stride(move, z, r, level, active & ~better & ~near)
-            z, r = (np.where(far[0][..., None], b, a) for a, b in ((z, far[1]), (r, far[2])))
-            level = norm(r)
-        plain = 1 if np.all(better | near) else min(2 * plain, 64)
-    return z, level <= 1e-12 * (norm(z) + size)
+        fast = better | near | ~active
+        if not np.all(fast):
+            base = trials if z.shape[-1] <= SMALL else z[None]
+            moved, trial, s = _stride(move, base, drift, size, active & ~fast)
+            z, r = np.where(moved[..., None], trial, z), np.where(moved[..., None], s, r)
+            level, fast = norm(r), fast | moved
+        plain = 1 if np.all(fast) else min(2 * plain, 64)
+    return z, level <= 1e-12 * _scale(z, size)
+
+
+def _scale(z: Array, size: Array) -> Array:
+    # Where many subgradients will do, |z| may drift far beyond the data.
+    return size + np.minimum(norm(z), 1e2 * size)
 
 
 def _stride(
-    move: Move, z: Array, r: Array, level: Array, where: Mask
+    move: Move, bases: Array, drifts: Array, size: Array, where: Mask
 ) -> tuple[Mask, Array, Array]:
-    """Many plain steps as one where the residual does not change along the way."""
-    length = 2.0 ** np.arange(1, 30, 2).reshape(-1, *(1,) * z.ndim)
-    ahead = z + length * r
+    """Many plain steps as one, as far as the residual is just the drift."""
+    length = 2.0 ** np.arange(28).reshape(-1, *(1,) * bases.ndim)
+    level = norm(drifts)
+    ahead = bases + length * drifts
     found = move(ahead)
-    same = where & (norm(found) <= (1 + 1e-9) * level)
+    same = (length[..., 0] * level <= 1e2 * size) & where & (level > 0)
+    same &= norm(found - drifts) <= 1e-3 * level
     # All shorter strides must do too.
     count = np.logical_and.accumulate(same, axis=0).sum(0)
     at = np.maximum(count - 1, 0)[None, ..., None]
     z, r = (np.take_along_axis(a, at, 0)[0] for a in (ahead, found))
-    return count > 0, z, r
+    best = np.argmax(count, axis=0)[None, ..., None]
+    z, r = (np.take_along_axis(a, best, 0)[0] for a in (z, r))
+    return np.any(count > 0, axis=0), z, r
 
 
-def _newton(move: Move, z: Array, r: Array, delta: Array) -> Array:
+def _newton(
+    move: Move, z: Array, r: Array, delta: Array
+) -> tuple[Array, Array]:
+    """Newton steps, and what of the residual they cannot remove."""
     m = z.shape[-1]
     delta = np.where(delta > 0, delta, 1e-7)
     probe = np.eye(m).reshape(m, *(1,) * (z.ndim - 1), m) * delta[..., None]
     slopes = (move(z + probe) - r) / delta[..., None]
     jacobian = np.moveaxis(slopes, 0, -1)
-    # Where the dual is not unique the Jacobian is singular: the least step will do.
-    return -np.matvec(np.linalg.pinv(jacobian, rcond=1e-6), r)
+    # Where the dual is not unique the Jacobian is singular, up to rounding in the
+    # differences; but near ties it has small singular values that count.
+    U, s, V = np.linalg.svd(jacobian)
+    c = np.matvec(U.mT, r)
+    steps, rest = [], []
+    for cut in (1e-3, 1e-8):
+        keep = s > cut * s.max(-1, keepdims=True, initial=0.0)
+        inverse = np.where(keep, 1 / np.where(keep, s, 1.0), 0.0)
+        steps.append(-np.vecmat(inverse * c, V))
+        rest.append(np.matvec(U, np.where(keep, 0.0, c)))
+    return np.stack(steps), np.stack(rest)
 
 
 def _mixed(past: Sequence[tuple[Array, Array]], damp: float) -> Array:

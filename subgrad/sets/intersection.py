@@ -11,6 +11,7 @@ from subgrad._batch import every
 from subgrad._budget import blocks
 from subgrad._check import Array
 from subgrad.core import Mask, Set, a_set, norm, unit
+from subgrad.interval import Interval
 from subgrad.sets._splitting import settle, split
 from subgrad.sets.box import Box, point
 from subgrad.sets.nearest import ProjectionError
@@ -93,8 +94,8 @@ class Intersection(Set):
         d = np.asarray(d, float)
         batch = np.broadcast_shapes(self.batch, d.shape[:-1])
         alive = np.broadcast_to(self.nonempty & want, batch)
-        z = np.broadcast_to(self._start if curvature == 0 else d, (*batch, self.dim))
-        z, sizes = z.astype(float), np.broadcast_to(sizes, batch)
+        z = np.broadcast_to(self._start, (*batch, self.dim))
+        sizes = np.broadcast_to(sizes, batch)
         d = np.where(alive[..., None], d, 0.0)
         if len(self.parts) == 1:
             p = self.parts[0]
@@ -110,7 +111,7 @@ class Intersection(Set):
             rest: list[Callable[[Array], Array]] = [
                 p._project for p in self.parts[1:]
             ]
-            size = step[..., 0] * norm(d)
+            size = step[..., 0] * norm(d) + norm(self._start)
             new_x, a, reached = split([first, *rest], z, size, left)
             new_y = a / step[..., None]
             # The first argument is that of the prox, the force -d in it.
@@ -132,7 +133,7 @@ class Intersection(Set):
         bounded: Any = np.True_
         if not np.all(some):
             bounded = norm(self._cone()._project(u)) <= 1e-9
-        x, y = self._solve(u, 0.0, want & bounded, self._width(u))
+        x, y = self._solve(u, 0.0, want & bounded, self._size())
         return x, y * norm(d)[..., None, None], bounded
 
     def _bounded_parts(self) -> Any:
@@ -147,13 +148,21 @@ class Intersection(Set):
         new.conic = True
         return new
 
-    def _width(self, u: Array) -> Array:
-        """The least width of the sets in the direction u, where one has any."""
-        batch = np.broadcast_shapes(self.batch, u.shape[:-1])
-        best = np.full(batch, np.inf)
+    def _box(self) -> Interval:
+        b = super()._box()
+        low, up = np.minimum(b.lower, b.upper), np.maximum(b.lower, b.upper)
+        # Sides of the length of rounding are that of one point.
+        size = norm(self._start)[..., None] + np.maximum(np.abs(low), np.abs(up))
+        flat = np.isfinite(low) & np.isfinite(up) & (up - low <= 1e-11 * size)
+        return Interval._raw(low, np.where(flat, low, up))
+
+    def _size(self) -> Array:
+        """The least diameter of the bounded sets, where some has one above zero."""
+        best = np.full(self.batch, np.inf)
         for p in self.parts:
-            w = p.support(u) + p.support(-u)
-            best = np.where((w > 0) & (w < best), w, best)
+            b = p.box()
+            wide = norm(np.where(b.is_empty, 0.0, b.upper - b.lower))
+            best = np.where((wide > 0) & (wide < best), wide, best)
         size = norm(self._start)
         best = np.where(np.isfinite(best), best, np.where(size > 0, size, 1.0))
         return np.maximum(best, 1e-6 * size)
@@ -183,7 +192,7 @@ class Intersection(Set):
         y = np.where(norm(y)[..., None] > 1e-12 * norm(d)[..., None, None], y, 0.0)
         ys = [y[..., i, :] for i in range(len(self.parts))]
         shares = blocks(self.parts, ys, eps)
-        size = norm(d) * (norm(x[..., 0, :]) + self._width(unit(d)))
+        size = norm(d) * (norm(x[..., 0, :]) + self._size())
         faces = [
             p.exposed_face(v, e + 1e-13 * size if p.polyhedral else e)
             for p, v, e in zip(self.parts, ys, shares, strict=True)
@@ -192,10 +201,12 @@ class Intersection(Set):
 
     def _project(self, y: Array) -> Array:
         away = norm(y - self._start)
-        size = np.minimum(self._width(unit(y - self._start)), away)
+        size = np.minimum(self._size(), away)
         step = size / np.where(away > 0, away, 1.0)
         x, _ = self._solve(y, 1.0, np.True_, np.where(away > 0, step, 1.0))
-        still = np.all([np.all(p._project(y) == y, -1) for p in self.parts], axis=0)
+        # A member up to rounding is its own projection.
+        room = 1e-13 * (norm(y) + self._size())
+        still = every([norm(p._project(y) - y) <= room for p in self.parts])
         return np.where(still[..., None], y, x[..., 0, :])
 
     def _contains(self, z: Array, tol: float) -> Array:
@@ -262,8 +273,11 @@ def _flat(sets: Any) -> tuple[Set, ...]:
         if s.dim != flat[0].dim:
             raise ValueError(f"sets in R^{flat[0].dim} and in R^{s.dim} do not meet")
     boxes = [s for s in flat if isinstance(s, Box)]
-    if len(boxes) < 2:
+    if not boxes:
         return tuple(flat)
+    # First comes the box: the points that are returned lie on its ends exactly.
+    if len(boxes) == 1:
+        return (*boxes, *(s for s in flat if not isinstance(s, Box)))
     low, up = boxes[0].lower, boxes[0].upper
     for b in boxes[1:]:
         low, up = np.maximum(low, b.lower), np.minimum(up, b.upper)

@@ -174,7 +174,7 @@ def minimize(
         while outcome.running.any():
             if callback is not None:
                 try:
-                    callback(intermediate(state, history))
+                    callback(intermediate(state, history, problem))
                 except StopIteration:
                     outcome.finish(True, state, "callback", "stopped by the callback")
                     break

@@ -167,8 +167,10 @@ def _mark_unbounded(problem: Problem, x0: Array, x: Array, outcome: Outcome) -> 
             falls = slope._value(d) < -1e-9 * size
             new = open_ & falls
             outcome.status[new] = "unbounded"
-    except NotImplementedError:
-        return  # no rule is known, or no projection: nothing is proved
+    except (NotImplementedError, ValueError):
+        # No rule is known, or no projection, or f takes any number of arguments and
+        # the rule asks for one domain: nothing is proved.
+        return
     outcome.reasons["unbounded"] = (
         "f is unbounded below: it falls for ever along a direction of its domain"
     )

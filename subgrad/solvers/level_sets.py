@@ -269,12 +269,12 @@ def _line(f: Separable, x: Array, level: Array) -> tuple[Array, Array]:
     others = least.sum(-1)[..., None] - least
     spare = SLACK * np.abs(least).sum(-1)
     room = (np.asarray(level) + spare)[..., None] - others
-    sound = base <= room
-    ends = []
+    sound = (base <= room) & np.isfinite(room)
+    shape, ends = np.broadcast_shapes(room.shape, x.shape), []
     for side in (-1.0, 1.0):
         # φ is known to be above the level at `far`, and not known to be at `near`.
-        near, far = 0 * room, np.full(np.broadcast_shapes(room.shape, x.shape), np.inf)
-        step = 1e-3 * np.maximum(np.abs(x), 1.0) + 0 * room
+        near, far = np.zeros(shape), np.full(shape, np.inf)
+        step = 1e-3 * np.maximum(np.abs(x), 1.0) + near
         for _ in range(80):
             above = f._times(f.phi._value(x + side * step)) > room
             far, near = np.where(above, step, far), np.where(above, near, step)

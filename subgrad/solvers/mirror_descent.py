@@ -181,9 +181,10 @@ def _slope(x: Array, p: float) -> Array:
     """The gradient of |x|_p² / 2."""
     top = np.abs(x).max(-1, keepdims=True)
     u = np.abs(x) / np.where(top > 0, top, 1.0)
-    size = (u**p).sum(-1, keepdims=True)
+    w = u ** (p - 1)
+    size = np.vecdot(u, w)[..., None]
     scale = np.where(size > 0, size, 1.0) ** ((2 - p) / p)
-    return top * scale * u ** (p - 1) * np.sign(x)
+    return np.copysign(top * scale * w, x)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from subgrad.solvers.subgradient import SubgradientMethod
 MOST = 64  # copies: 2^62 eps is beyond what a float can tell from f
 
 
-class Known(Function):
+class _Known(Function):
     """What f was found to be at the points that a method is to start from."""
 
     def __init__(self, value: Array, g: Array) -> None:
@@ -52,7 +52,13 @@ def merge(mask: Mask, new: Any, old: Any) -> Any:
             "a method can be restarted if its memory has the same parts from the start "
             f"on, got {type(new).__name__} first and {type(old).__name__} later"
         )
-    axes = max(np.ndim(new), np.ndim(old)) - mask.ndim
+    new, old = np.asarray(new), np.asarray(old)
+    if new.dtype == object or old.dtype == object:
+        raise TypeError(
+            "a method can be restarted if it remembers arrays only, got "
+            f"{type(old.flat[0]).__name__}"
+        )
+    axes = max(new.ndim, old.ndim) - mask.ndim
     return np.where(mask.reshape(mask.shape + (1,) * axes), new, old)
 
 
@@ -116,6 +122,7 @@ class Restarted:
         x, g = (np.broadcast_to(a, (m, *a.shape)) for a in (x, first.subgradient))
         value = np.broadcast_to(first.value, x.shape[:-1])
         state = solver.init(_known(problem, value, g), x)
+        merge(np.zeros(value.shape, bool), state, state)  # refuses what it cannot do
         memory = Copies(solver, state, amounts, _goal(value, amounts))
         return first._replace(memory=memory, calls=np.ones(first.value.shape, int))
 
@@ -162,7 +169,7 @@ def _accurate(eps: Array) -> Solver:
 
 
 def _known(problem: Problem, value: Array, g: Array) -> Problem:
-    return replace(problem, function=Known(value, g))
+    return replace(problem, function=_Known(value, g))
 
 
 def _goal(value: Array, amounts: Array) -> Array:

@@ -11,6 +11,7 @@ from subgrad._check import Array
 
 if TYPE_CHECKING:
     from subgrad.solvers.core import State
+    from subgrad.solvers.problem import Problem
 
 
 @dataclass(eq=False)
@@ -21,7 +22,8 @@ class Result:
     the optimum that was given), gap = fun - lower_bound; status one word and `message`
     a sentence; success: whether the stop is a proof; nit, nfev: steps and oracle calls;
     history: the values recorded, one row each; violation: the largest of 0 and the
-    constraint functions at x. Fields are also keys.
+    constraint functions at x. Where no point of the region is feasible the certificate
+    bounds the largest constraint function from below. Fields are also keys.
     """
 
     x: Array
@@ -104,12 +106,15 @@ class Outcome:
         )
 
 
-def intermediate(state: State, history: list[Array]) -> Result:
-    shape = state.value.shape
+def intermediate(state: State, history: list[Array], problem: Problem) -> Result:
+    """What a callback is given: the best point so far."""
+    shape, calls = state.value.shape, state.calls
+    over = 0.0 if problem.limit is None else problem.violation(state.best_x)[()]
     low, fun = np.full(shape, -np.inf)[()], np.asarray(state.best_value)[()]
     return Result(
         x=state.best_x.copy(), fun=fun, lower_bound=low, gap=fun - low,
         certificate=None, dual=None, status="running", message="",
-        success=np.zeros(shape, bool)[()], nit=state.k, nfev=state.k + 1,
-        history=np.array(history),
+        success=np.zeros(shape, bool)[()], nit=state.k,
+        nfev=state.k + 1 if calls is None else np.asarray(calls)[()],
+        history=np.array(history), violation=over,
     )  # fmt: skip

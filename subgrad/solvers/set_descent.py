@@ -18,6 +18,7 @@ from subgrad.solvers.stops import Stop, Watch, relative_gap
 SCALES = np.array([64.0, 1.0, 0.125])
 SHORTEST = -3  # binary logarithm of the shortest step, for a fall by eps
 FAR = 1e4  # times 1 + |x|, the longest step
+TINY = 1e-300
 
 
 class Memory(NamedTuple):
@@ -78,7 +79,8 @@ class SetDescent:
         bound = state.value - _loss(problem, x, x, zero, size)
         eps = 0.1 * size * _reach(problem, x) if self.eps is None else self.eps + zero
         memory = Memory(np.where(eps > 0, eps, 1.0), x, bound)
-        return state._replace(memory=memory, proof=(x, zero, g), calls=zero + 1)
+        calls = np.ones_like(zero, int)
+        return state._replace(memory=memory, proof=(x, zero, g), calls=calls)
 
     def step(self, problem: Problem, state: State) -> State:
         """Three projections, one line search, and a call of the oracle."""
@@ -95,6 +97,9 @@ class SetDescent:
         some, best = enough.any(0), enough.argmax(0)
         chosen = np.where(some, _take(eps, best), eps[-1])
         after = advance(problem, state, _take(points, best))
+        if after.failed is not None:
+            # Such a point may have an empty set, which would end the other runs too.
+            after = after._replace(x=np.where(after.failed[..., None], x, after.x))
         # The proof is independent of the step taken.
         bounds = value - _loss(problem, last.x0, x, eps, size)
         top = bounds.argmax(0)
@@ -136,9 +141,6 @@ class SetDescent:
         best = falls.argmax(0)
         falls = _take(falls, best)
         return np.where((falls > 0)[..., None], _take(points, best), x), falls
-
-
-TINY = 1e-300
 
 
 def _take(a: Array, index: Array) -> Array:
@@ -215,11 +217,7 @@ class SmallSubgradient(Stop):
             if self.norm is not None:
                 return (eps <= self.eps) & (norm(g) <= self.norm)
             loss = _loss(problem, x0, y, eps, norm(g))
-            best = state.best_value
-            # f(y) >= f(x): only where the loss is small enough is it worth knowing.
-            if not np.any(loss <= 2 * self.eps * np.maximum(1.0, np.abs(best))):
-                return False
             lower = problem.function._value(y) - loss
-            return relative_gap(best, lower) <= self.eps
+            return relative_gap(state.best_value, lower) <= self.eps
 
         return check
