@@ -9,30 +9,13 @@ import numpy as np
 
 from subgrad._batch import Batched, every
 from subgrad._check import Array, nonnegative, real, vector
+from subgrad._norm import norm, unit
 from subgrad.interval import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
-
-
-def norm(x: Array) -> Array:
-    """Euclidean norm over the last axis, without overflow or underflow of squares."""
-    with np.errstate(over="ignore"):
-        n = np.sqrt(np.vecdot(x, x))
-    safe = float(np.finfo(n.dtype).max) ** 0.45
-    if np.size(n) and (np.max(n) > safe or np.min(n) < 1 / safe):
-        top = np.max(np.abs(x), axis=-1, keepdims=True)
-        y = x / np.where((top > 0) & np.isfinite(top), top, 1.0)
-        n = top[..., 0] * np.sqrt(np.vecdot(y, y))
-    return n
-
-
-def unit(x: Array) -> Array:
-    """x / |x|, and 0 where x = 0."""
-    size = norm(x)[..., None]
-    return x / np.where(size > 0, size, 1.0)
 
 
 class Set(Batched):

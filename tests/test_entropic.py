@@ -415,3 +415,14 @@ def test_log_sum_exp_of_norms():
         S = f.subdifferential(x)
         assert S.exact
         assert np.allclose(S.support(d), f.directional_derivative(x, d))
+
+
+def test_joint_relative_entropy_of_steep_pairs():
+    f = sg.joint_relative_entropy
+    x = np.array([[1e9, 2.0], [1.0, 1.0], [1e-12, 3.0], [1e-8, 1e8]])
+    y = np.array([[1.0, 1.0], [1e9, 5.0], [3.0, 1e12], [1e8, 1e-8]])
+    z = np.concatenate([x, y], -1)
+    g = np.concatenate([1 + np.log(x) - np.log(y), -x / y], -1)
+    np.testing.assert_allclose(f.subgradient(z), g, rtol=1e-14)
+    np.testing.assert_allclose(f.oracle(z)[1], g, rtol=1e-14)
+    assert np.all(f.subdifferential(z).contains(g))

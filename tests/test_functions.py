@@ -184,16 +184,17 @@ def test_fenchel_young(row):
         return
     star = row.f.conjugate()
     z = np.random.default_rng(3).standard_normal((6, row.n))
+    above = star.value(z)
     for x in inside(row):
-        for g in z:
-            assert row.f.value(x) + star.value(g) >= g @ x - TOL
+        assert np.all(row.f.value(x) + above >= z @ x - TOL)
         S = row.f.subdifferential(x)
         if S.nonempty:
-            for g in members(S, row.n)[:6]:
-                g = np.where(np.abs(g) < 1e-12, 0.0, g)  # rounding is no direction
-                gap = row.f.value(x) + star.value(g) - g @ x
-                assert abs(gap) <= 1e-6 * (1 + abs(g @ x)), (x, g)
-                assert star.subdifferential(g, 1e-7).contains(x, 1e-3), (x, g)
+            g = members(S, row.n)[:4]
+            g = np.where(np.abs(g) < 1e-12, 0.0, g)  # rounding is no direction
+            gap = row.f.value(x) + star.value(g) - g @ x
+            assert np.all(np.abs(gap) <= 1e-6 * (1 + np.abs(g @ x))), (x, g)
+            back = star.subdifferential(g, 1e-7)
+            assert np.all(back.contains(x, 1e-3)), (x, g)
 
 
 def _named(row):

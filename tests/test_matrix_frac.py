@@ -184,3 +184,18 @@ def test_many_projections_with_sharp_kinks():
 def test_border(call, text):
     with pytest.raises((ValueError, TypeError), match=text):
         call()
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e3, 1e6])
+def test_prox_of_what_is_not_symmetric_stays_in_the_domain(scale):
+    r = np.random.default_rng(17)
+    f = matrix_frac.at(2)
+    for _ in range(20):
+        P = r.standard_normal((2, 2))
+        skew = scale * r.standard_normal() * np.array([[0.0, 1], [-1, 0]])
+        x = r.standard_normal(2)
+        p = f.prox(np.concatenate([x, (P + skew).ravel()]))
+        assert np.isfinite(f.value(p))
+        near = f.prox(np.concatenate([x, ((P + P.T) / 2).ravel()]))
+        odd = np.concatenate([[0.0, 0], (skew + (P - P.T) / 2).ravel()])
+        np.testing.assert_allclose(p, near + odd, atol=1e-14 * scale, rtol=1e-12)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from itertools import permutations, product
+from itertools import accumulate, permutations, product
 
 import cvxpy as cp
 import numpy as np
@@ -74,6 +74,18 @@ def test_faces_of_faces_are_faces_of_the_list_of_vertices():
                 close(G.support(c), (best @ c).max())
                 close(G.box().upper, best.max(0))
                 close(G.box().lower, best.min(0))
+
+
+def test_images_of_faces_with_fixed_signs():
+    A = np.array([[1.0, 1, 1], [1, 1, -1], [-1, 1, -1], [1, 1, 1], [0, -1, 0]])
+    u = sg.variable(3)
+    f = sg.owl([3.0, 2, 2, 1, 0])(A @ u)
+    for x in ([1.0, -0.5, 1], [-1, 0.5, -1], [1, 1, -1], [0, -1, 0]):
+        S, g = f.subdifferential(x), f.subgradient(x)
+        assert S.contains(g)
+        least = S.min_norm()
+        assert least @ least - 1e-9 <= -S.support(-least)
+        assert (f + sg.norm1(u)).subdifferential(x).contains(g + np.sign(x))
 
 
 @pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
@@ -324,7 +336,7 @@ def test_faces_and_normals_of_the_isotonic_cone():
 def exact_simplex(y, total):
     y = [Fraction(v) for v in y]
     total, s = Fraction(total), sorted(y, reverse=True)
-    theta = max((sum(s[:k]) - total) / k for k in range(1, len(s) + 1))
+    theta = max((a - total) / k for k, a in enumerate(accumulate(s), 1))
     return np.array([float(max(v - theta, 0)) for v in y])
 
 

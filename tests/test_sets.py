@@ -191,6 +191,32 @@ def test_eps_face_is_between_the_face_and_the_slice(S):
     assert np.all(S.contains(distinct(found), TOL))
 
 
+def spanned(T, d):
+    """The supports of what `_corners` and `_frame` say that T is, as far as they do."""
+    if (corners := T._corners()) is not None:
+        points, rays = corners
+        up = (d @ np.transpose(rays) > 1e-9).any(-1) if len(rays) else False
+        yield np.where(up, np.inf, (d @ points.T).max(-1))
+    if (frame := T._frame()) is not None:
+        c, G, low, high = frame
+        slope = d @ G
+        end = np.where(slope > 0, high, low)
+        yield d @ c + (slope * np.where(np.abs(slope) > 1e-9, end, 0.0)).sum(-1)
+
+
+@alive
+def test_corners_and_frames_span_the_set(S):
+    e = directions(S.dim)
+    parts = [S]
+    for d in fewer(S, 8):
+        if np.isfinite(S.support(d)):
+            parts += [S.exposed_face(d), S.exposed_face(d, 0.5)]
+    for T in parts:
+        if T.nonempty:
+            for h in spanned(T, e):
+                close(h, T.support(e))
+
+
 @alive
 def test_faces_in_a_batch(S):
     d = directions(S.dim)

@@ -43,7 +43,6 @@ from subgrad.functions.quadratic import Quadratic, SquaredNorm
 from subgrad.functions.separable import Separable
 from subgrad.functions.support import Support
 from subgrad.sets._splitting import split
-from subgrad.sets.box import Box
 from subgrad.sets.intersection import _join, intersection
 from subgrad.sets.nearest import ProjectionError
 
@@ -100,7 +99,8 @@ class InfimalConvolution(Function):
             ]
 
         (u, rest), p = _tried(resolvents, x / 2, size)
-        return u, x - rest, p
+        # x minus a sum would miss the kinks of g by rounding: v is a prox, as u is.
+        return u, self.g._prox(x - rest + size[..., None] * p, size), p
 
     def _value(self, x: Array) -> Array:
         u, v, _ = self._split(x)
@@ -117,7 +117,7 @@ class InfimalConvolution(Function):
         u, v, p = self._split(x)
         # <s, y - x> <= f(u') - f(u) + g(v') - g(v) + eps for u' + v' = y.
         half = np.asarray(eps) / 2
-        faces = [self.f._subdifferential(u, half), self.g._subdifferential(v, half)]
+        faces = [_at(self.f, u, p, half), _at(self.g, v, p, half)]
         return _join(faces, np.ones(p.shape[:-1], bool)[()], p)
 
     def _directional(self, x: Array, d: Array) -> Array:
@@ -161,6 +161,21 @@ class InfimalConvolution(Function):
 
         u = cp.Variable(x.shape)
         return self.f._cvxpy(u) + self.g._cvxpy(x - u)
+
+
+def _at(f: Function, u: Array, p: Array, eps: Array) -> Set:
+    """The subdifferential at u, where p is known to be a subgradient.
+
+    A kink that u misses by rounding is found again within that rounding of the value.
+    """
+    S = f._subdifferential(u, eps)
+    if not f.polyhedral:
+        return S
+    lost = ~S.contains(p, 1e-11)
+    if not np.any(lost):
+        return S
+    fuzz = 1e-13 * (np.abs(f._value(u)) + norm(u) * norm(p))
+    return f._subdifferential(u, eps + np.where(lost, fuzz, 0.0))
 
 
 def _tried(

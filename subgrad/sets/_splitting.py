@@ -27,6 +27,7 @@ EPS = float(np.finfo(float).eps)
 SMALL = 48  # unknowns up to which the Jacobian is formed
 MEMORY = 10  # differences kept above that
 ROUNDS = 300
+CORRECTIONS = 3
 
 
 def settle(
@@ -54,11 +55,19 @@ def settle(
         if np.all((level <= 16 * EPS * scale) | (stuck >= 2)):
             break
         if z.shape[-1] <= SMALL:
-            steps, drift = _newton(move, z, r, 1e-7 * scale)
+            steps, drift, chord = _newton(move, z, r, 1e-7 * scale)
             trials = z + steps
         else:
-            trials, drift = _mixed([*past, (z, r)], damp)[None], r[None]
+            trials, drift, chord = _mixed([*past, (z, r)], damp)[None], r[None], None
         found = np.where(active[..., None], move(trials), 0.0)
+        for _ in range(CORRECTIONS if chord else 0):
+            # A long step along a curved face leaves it: back, across the face.
+            if np.all((norm(found) <= 0.5 * level).any(0) | ~active):
+                break
+            again = trials + chord(found)
+            news = np.where(active[..., None], move(again), 0.0)
+            less = (norm(news) < norm(found))[..., None]
+            trials, found = np.where(less, again, trials), np.where(less, news, found)
         best = np.argmin(norm(found), axis=0)[None, ..., None]
         trial, s = (np.take_along_axis(a, best, 0)[0] for a in (trials, found))
         after = norm(s)
@@ -73,7 +82,10 @@ def settle(
         if not np.all(fast):
             base = trials if z.shape[-1] <= SMALL else z[None]
             moved, trial, s = _stride(move, base, drift, size, active & ~fast)
-            z, r = np.where(moved[..., None], trial, z), np.where(moved[..., None], s, r)
+            z, r = (
+                np.where(moved[..., None], trial, z),
+                np.where(moved[..., None], s, r),
+            )
             level, fast = norm(r), fast | moved
         plain = 1 if np.all(fast) else min(2 * plain, 64)
     return z, level <= 1e-12 * _scale(z, size)
@@ -103,10 +115,8 @@ def _stride(
     return np.any(count > 0, axis=0), z, r
 
 
-def _newton(
-    move: Move, z: Array, r: Array, delta: Array
-) -> tuple[Array, Array]:
-    """Newton steps, and what of the residual they cannot remove."""
+def _newton(move: Move, z: Array, r: Array, delta: Array) -> tuple[Array, Array, Move]:
+    """Newton steps, what of the residual they cannot remove, and the firm step."""
     m = z.shape[-1]
     delta = np.where(delta > 0, delta, 1e-7)
     probe = np.eye(m).reshape(m, *(1,) * (z.ndim - 1), m) * delta[..., None]
@@ -116,13 +126,17 @@ def _newton(
     # differences; but near ties it has small singular values that count.
     U, s, V = np.linalg.svd(jacobian)
     c = np.matvec(U.mT, r)
-    steps, rest = [], []
+    steps, rest, inverses = [], [], []
     for cut in (1e-3, 1e-8):
         keep = s > cut * s.max(-1, keepdims=True, initial=0.0)
-        inverse = np.where(keep, 1 / np.where(keep, s, 1.0), 0.0)
-        steps.append(-np.vecmat(inverse * c, V))
+        inverses.append(np.where(keep, 1 / np.where(keep, s, 1.0), 0.0))
+        steps.append(-np.vecmat(inverses[-1] * c, V))
         rest.append(np.matvec(U, np.where(keep, 0.0, c)))
-    return np.stack(steps), np.stack(rest)
+
+    def chord(r: Array) -> Array:
+        return -np.vecmat(inverses[0] * np.matvec(U.mT, r), V)
+
+    return np.stack(steps), np.stack(rest), chord
 
 
 def _mixed(past: Sequence[tuple[Array, Array]], damp: float) -> Array:

@@ -84,9 +84,10 @@ class Epigraph(Set):
             return self._project(np.zeros(self.dim)), up
         d = d if d @ up <= 0 else d - (d @ up) * up
         if np.isposinf(self._support(d)):
-            raise NotImplementedError(
-                f"{type(self).__name__}: a direction in which the set recedes"
-            )
+            # The steepest ray, by Moreau's decomposition of d.
+            ray = self._recession()._project(d)
+            slope = ray @ d > 1e-12 * norm(ray) * norm(d)
+            return self._project(np.zeros(self.dim)), ray if slope else None
         return self._support_point(d), None
 
     def _face(self, d: Array, eps: Array) -> Set:

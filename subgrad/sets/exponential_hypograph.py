@@ -66,7 +66,8 @@ class ExponentialHypograph(Set):
         """A support point, or a member nearly as good where there is none."""
         x, y = self._halves(d)
         top = np.maximum(np.maximum(np.abs(x), np.abs(y)), np.finfo(float).tiny)
-        x, y = (np.maximum(v, 1e-8 * top) for v in (x, y))
+        steep = (x > 0) & (y > 0)
+        x, y = (np.where(steep, v, np.maximum(v, 1e-8 * top)) for v in (x, y))
         return self._fixed(self._touch(x, y), self.tip)
 
     def _atom(self, d: Array) -> tuple[Array, Array | None]:

@@ -32,8 +32,9 @@ class Intersection(Set):
     that much. ProjectionError where this is not reached, as for sets that only touch
     (no split attains the minimum), or where it is not decided whether the sets meet.
     The normal cone is `exact` where all sets are polyhedral, or a point is known that
-    lies in the polyhedral ones and in the relative interiors of the others (Rockafellar,
-    Convex Analysis, 16.4, 18.1, 23.8). Sets less than about 1e-9 apart count as meeting.
+    lies in the polyhedral ones and in the relative interiors of the others
+    (Rockafellar, Convex Analysis, 16.4, 18.1, 23.8). Sets that are 1e-9 of their size
+    apart count as meeting.
     """
 
     _arrays: ClassVar = Set._arrays | {"_live": 0, "_start": 1}
@@ -43,7 +44,9 @@ class Intersection(Set):
 
     def __init__(self, *sets: Set) -> None:
         parts = _flat(sets)
-        start = np.zeros((*np.broadcast_shapes(*(p.batch for p in parts)), parts[0].dim))
+        start = np.zeros(
+            (*np.broadcast_shapes(*(p.batch for p in parts)), parts[0].dim)
+        )
         self._set(parts, np.True_, start)
         self._live, self._start = self._meet()
 
@@ -108,9 +111,7 @@ class Intersection(Set):
             def first(w: Array, step: Array = step) -> Array:
                 return self.parts[0]._project((w + step * d) / (1 + curvature * step))
 
-            rest: list[Callable[[Array], Array]] = [
-                p._project for p in self.parts[1:]
-            ]
+            rest: list[Callable[[Array], Array]] = [p._project for p in self.parts[1:]]
             size = step[..., 0] * norm(d) + norm(self._start)
             new_x, a, reached = split([first, *rest], z, size, left)
             new_y = a / step[..., None]

@@ -73,7 +73,9 @@ class MatrixParabola(Set):
         X, P = self.split(d)
         rest = X - P @ self.w
         G = self.U.mT @ P @ self.U
-        size = np.abs(P).sum(-1).max(-1)[..., None]
+        # With the skew part of P, whose rounding is in the symmetric one.
+        whole = d[..., self.n * self.m :].reshape(P.shape)
+        size = np.abs(whole).sum(-1).max(-1)[..., None]
         # What is not free gets an eigenvalue apart from the others, and is never used.
         apart = np.where(self.free, 0.0, 3 * size + (size == 0))
         G = sym(G) + apart[..., None] * np.eye(self.n)

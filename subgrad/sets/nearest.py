@@ -20,6 +20,9 @@ Proofs that p is near the true p* (p in S - y, and 0 is the point to project):
       |g_j| >= delta |a_j|, the signs are right at q too, hence q = p*.
 (iv)  A support point s of S - y in direction r is the projection of s + r, and
       projections do not expand distances: |p* - s| <= |s + r| = |s - p| for r = -p.
+(v)   By duality |p - p*|^2 <= |d - r|^2 + 2 (h_S(d) - <d, p>), r = y - p, for all d.
+      Of the image A C and p = A s, with v a normal of C at s and A^T d = v, the last
+      term is 0.
 """
 
 from __future__ import annotations
@@ -34,6 +37,7 @@ from subgrad.sets._least_squares import CLOSE, EPS, LeastSquares, binary
 Atom = Callable[[Array], tuple[Array, Array | None]]
 
 TOL = 1e-9  # what is proved, relative to the size of the data
+ROOM = 1e-6  # what is proved at least, relative to 1 + |y| + |p|
 WARM = 100  # gradient steps that guess the active set of a wide box
 
 
@@ -64,7 +68,8 @@ def nearest(
     Atoms are rounded by whoever computes them, and gaps below that rounding mean
     nothing: the error is proved to be 1e-9 by (i) or (iv), else 1.2e-7 (the root of 64
     eps) by (ii), as far as the test of the rays tells; relative to max |s - y| over the
-    atoms met, or to scale_hint if that is larger.  Raises ProjectionError otherwise.
+    atoms met, or to scale_hint if that is larger, and in any case 1e-6 (1 + |y| + |p|).
+    Raises ProjectionError otherwise.
     """
     y = np.asarray(y, dtype=np.float64)
     if vertices is not None:
@@ -145,7 +150,8 @@ def _nearest_atoms(atom: Atom, y: Array, size: float) -> Array:
     limit = 50 * (n + 10)
     points = [_ask(atom, y if y.any() else np.ones(n))[0] - y]
     rays: list[Array] = []
-    scale, gap, trial = 0.0, np.inf, 1e-4
+    scale, gap, trial, error = 0.0, np.inf, 1e-4, np.inf
+    room = ROOM * (1 + float(np.linalg.norm(y)))
     for _ in range(limit):
         size = max(size, float(np.linalg.norm(points[-1])))
         if size == 0:
@@ -161,22 +167,29 @@ def _nearest_atoms(atom: Atom, y: Array, size: float) -> Array:
         if g.min() < -16 * EPS and not core.fine:
             core.refine()
             core.solve(limit)
-        p = (core.rho[0] + core.rho[1])[1:] / (1 + core.rho[0][0])
-        unit = size / scale
-        if np.linalg.norm(p) <= TOL * unit:
+        weight = 1 + core.rho[0][0]
+        p = (core.rho[0] + core.rho[1])[1:] / weight
+        unit, length = size / scale, float(np.linalg.norm(p))
+        # One far atom makes every gap look small beside it.
+        close = min(TOL * unit, room / scale)
+        if length <= close:
             return y + scale * p
         point, ray = _ask(atom, -p)
         s = (point - y) / scale
         if ray is None:
-            if np.linalg.norm(s - p) <= TOL * unit:
+            if np.linalg.norm(s - p) <= close:
                 return point
             gap = float(p @ (p - s))
             if gap <= trial and np.linalg.norm(s - p) <= 1e-2 * unit:
                 trial = 1e-3 * gap
-                sharp = _sharpen(atom, y, -scale * p, TOL * size)
+                sharp = _sharpen(atom, y, -scale * p, scale * close)
                 if sharp is not None:
                     return sharp
-            if not gap > 16 * EPS * unit**2:
+            mass = float(core.x @ np.linalg.norm(core.atoms[:, 1:], axis=1)) / weight
+            blur = 8 * EPS * length * (length + mass + float(np.linalg.norm(s)))
+            error = scale * np.sqrt(max(gap, 0.0) + blur)
+            fine = error <= room + ROOM * float(np.linalg.norm(y + scale * p))
+            if gap <= (16 * EPS * unit**2 if fine else 0.0):
                 break
         column = np.insert(s, 0, 1.0) if ray is None else np.insert(ray, 0, 0.0)
         if (core.atoms == column).all(axis=1).any():
@@ -189,9 +202,63 @@ def _nearest_atoms(atom: Atom, y: Array, size: float) -> Array:
         else:
             rays.append(ray)
             core.append(column)
-    if ray is None and gap <= 64 * EPS * unit**2:
+    if ray is None and fine and gap <= 64 * EPS * unit**2:
         return y + scale * p
-    raise _failed(f"gap {gap:.1e} at scale {scale:.1e}")
+    raise _failed(f"gap {gap:.1e} at scale {scale:.1e}, error {error:.1e}")
+
+
+def nearest_image(
+    A: Array,
+    project: Callable[[Array], Array],
+    support: Callable[[Array], Array],
+    y: Array,
+) -> Array:
+    r"""p* = argmin |p - y| over p = A s, s in C, for A (n, k) and y (n,).
+
+    `project` is the projection on C, of batches too, and `support` the support function
+    of the image.  Where A^T A = c I the answer is A P_C(A^T y / c), else the root of the
+    Douglas-Rachford step of |A s - y|^2 / 2 and C.  The error is proved by (v) to be at
+    most 1e-6 (1 + |y| + |p|).  Raises ProjectionError otherwise.
+    """
+    from subgrad.sets._splitting import split
+
+    n, k = A.shape
+    U, sigma, V = np.linalg.svd(A, full_matrices=False)
+    rank = int((sigma > max(n, k) * EPS * sigma.max(initial=0.0)).sum())
+    if rank == 0:
+        return np.zeros(n)
+    U, sigma, V = U[:, :rank], sigma[:rank], V[:rank]
+    size, whole = float(np.linalg.norm(y)), rank == k
+    if whole and sigma[0] <= (1 + 64 * EPS) * sigma[-1]:
+        return A @ project(y @ A / sigma[0] ** 2)
+    start = project((U.T @ y / sigma) @ V)
+    unit = np.asarray(float(np.linalg.norm(start)) + size / sigma[0])
+    error = np.inf
+    for step in (1 / (sigma[0] * sigma[-1]), 1 / sigma[0] ** 2, 1 / sigma[-1] ** 2):
+        shrink = step * sigma**2 / (1 + step * sigma**2)
+        shift = (shrink / sigma * (U.T @ y)) @ V
+
+        def fit(z: Array, shrink: Array = shrink, shift: Array = shift) -> Array:
+            return z + shift - (shrink * (z @ V.T)) @ V
+
+        x, away, _ = split([fit, project], start, unit, np.True_)
+        s, v = x[-1], away[-1] / step
+        p = A @ s
+        r = y - p
+        room = ROOM * (1 + size + float(np.linalg.norm(p)))
+        error = float(np.linalg.norm(r))
+        turn = U @ (V @ (v - r @ A) / sigma)
+        if whole:
+            error = min(error, float(np.linalg.norm(turn)))
+        else:
+            for d in (r, r + turn):
+                gap = float(support(d)) - d @ p
+                move = float(np.linalg.norm(d - r))
+                error = min(error, np.sqrt(move**2 + 2 * max(gap, 0.0)))
+        # What rounding of s may hide.
+        if error + 16 * EPS * sigma[0] * float(np.linalg.norm(s)) <= room:
+            return p
+    raise _failed(f"error {error:.1e} for an image")
 
 
 def nearest_box_image(A: Array, lower: Array, upper: Array, y: Array) -> Array:

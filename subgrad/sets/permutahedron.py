@@ -251,7 +251,8 @@ class Permutahedron(Set):
             return None
         signs = np.array(list(product([1.0, -1.0], repeat=n))) if loose else np.ones(1)
         d = np.array(list(permutations(range(1, n + 1))), float)
-        d = (d[:, None] * signs).reshape(-1, n)
+        # All orders of the heights, in blocks of a negative sign too.
+        d = (d[:, None] * signs).reshape(-1, n) * np.where(self._loose, 1.0, self.sign)
         return np.unique(self._support_point(d), axis=0), np.zeros((0, n))
 
     def _part(self, low: Mask, high: Mask) -> Set:
