@@ -28,6 +28,10 @@ def test_bounds_enclose_the_optimum_all_along(name, method):
     def look(intermediate_result):
         seen.append(intermediate_result.fun)
 
+    if p.radius is None and method in ("bounded polyak", "linear decay"):
+        with pytest.raises(ValueError, match="radius"):
+            minimize(p.function, p.x0, method, MaxIter(3))
+        return
     for steps in (3, 40):
         end = MaxIter(steps)
         found = minimize(

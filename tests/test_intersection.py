@@ -103,11 +103,11 @@ def test_emptiness_is_decided():
     np.testing.assert_allclose(many.support([1.0, 0]), [-np.inf, 1])
 
 
-def test_no_split_is_an_error():
+def test_sets_that_touch():
     """The normal cones of touching discs do not add up to that of their point."""
     S = Intersection(Ball([0.0, 0]), Ball([2.0, 0]))
-    with pytest.raises(ProjectionError, match="agree"):
-        S.support([0.0, 1])
+    assert abs(S.support([0.0, 1])) < 1e-3
+    np.testing.assert_allclose(S.support([1.0, 0]), 1)
     assert not np.all(S.normal_cone([1.0, 0]).exact)
 
 
@@ -189,7 +189,9 @@ def test_the_split_is_optimal(f, g, n):
 
 
 def test_supports_become_that_of_the_intersection():
-    h = infimal_convolution(sg.norm1(sg.variable(2)), 1.2 * sg.norm2)
+    h = infimal_convolution(
+        sg.Support(box([-1, -1], [1, 1])), sg.Support(Ball([0.0, 0], 1.2))
+    )
     assert isinstance(h, sg.Support)
     x = r.standard_normal((5, 2))
     direct = InfimalConvolution(sg.norm1, 1.2 * sg.norm2)
@@ -210,7 +212,7 @@ def test_a_convolution_that_is_minus_infinity_is_an_error():
 
 def test_one_per_data_set():
     """Batch parameters: three shifts of one ball at once."""
-    centers = np.array([[0.0, 0], [1, 0], [0, 2]])
+    centers = np.array([[0.0, 0], [1, 0], [0, 1.5]])
     h = InfimalConvolution(sg.norm1, sg.Indicator(Ball(centers)))
     x = np.array([3.0, 1])
     each = [InfimalConvolution(sg.norm1, sg.Indicator(Ball(c))) for c in centers]

@@ -153,4 +153,5 @@ def block_compose(H: Function, h: Function) -> ShapedAtom:
     """X -> H(h(row 1 of X), ..., h(row m of X)), X a map or an array (m, k)."""
     a_function("H", H)
     a_function("h", h)
-    return ShapedAtom(_rows, H, h)
+    name = f"block_compose({H!r}, {h!r})"
+    return ShapedAtom(_rows, H, h, name=name, doc=block_compose.__doc__)

@@ -322,4 +322,7 @@ def _rows(shape: tuple[int, ...], h: Function, weights: Any) -> BlockSum:
 def block_sum(h: Function, weights: Any = None) -> ShapedAtom:
     """X -> sum_j w_j h(row j of X), of an affine map or an array of shape (m, k)."""
     a_function("h", h)
-    return ShapedAtom(_rows, h, weights)
+    shown = repr(h) if weights is None else f"{h!r}, {weights!r}"
+    return ShapedAtom(
+        _rows, h, weights, name=f"block_sum({shown})", doc=block_sum.__doc__
+    )

@@ -48,7 +48,7 @@ from subgrad.sets.nearest import ProjectionError
 
 Rule = Callable[[Any, Any], Function | None]
 
-STEPS = (1.0, 0.1, 10.0, 1e-3, 1e3)  # of the proxes, relative to |x|
+STEPS = (1.0, 0.1, 10.0, 1e-3, 1e3)  # of the proxes, relative to |x| / |p|
 
 
 class InfimalConvolution(Function):
@@ -98,9 +98,16 @@ class InfimalConvolution(Function):
                 lambda w: x - self.g._prox(x - w, t),
             ]
 
-        (u, rest), p = _tried(resolvents, x / 2, size)
+        t = np.broadcast_to(size / self._slope(x), batch)
+        (u, rest), p = _tried(resolvents, x / 2, size, t)
         # x minus a sum would miss the kinks of g by rounding: v is a prox, as u is.
-        return u, self.g._prox(x - rest + size[..., None] * p, size), p
+        return u, self.g._prox(x - rest + t[..., None] * p, t), p
+
+    def _slope(self, x: Array) -> Array:
+        """The size of subgradients near x, 1 where not known."""
+        h = self.f if self.f.finite else self.g
+        size = norm(h._subgradient(x))
+        return np.where(size > 0, size, 1.0)
 
     def _value(self, x: Array) -> Array:
         u, v, _ = self._split(x)
@@ -130,7 +137,8 @@ class InfimalConvolution(Function):
             x.shape[:-1], t.shape, *(np.shape(h._value(x)) for h in (self.f, self.g))
         )
         x = np.broadcast_to(x, (*batch, x.shape[-1]))
-        size = np.where(norm(x) > 0, norm(x), 1.0) / t
+        size = np.where(norm(x) > 0, norm(x), 1.0)
+        slope = self._slope(x)
 
         def dual(h: Function, w: Array, s: Array) -> Array:
             return w - s[..., None] * h._prox(w / s[..., None], 1 / s)
@@ -145,7 +153,7 @@ class InfimalConvolution(Function):
 
             return [first, lambda w: dual(self.g, w, s)]
 
-        (q, _), _ = _tried(resolvents, x / t[..., None], size)
+        (q, _), _ = _tried(resolvents, 0.0 * x, slope, slope / size)
         return x - t[..., None] * q
 
     def conjugate(self) -> Function:
@@ -179,13 +187,14 @@ def _at(f: Function, u: Array, p: Array, eps: Array) -> Set:
 
 
 def _tried(
-    resolvents: Callable[[Array], list[Any]], z: Array, size: Array
+    resolvents: Callable[[Array], list[Any]], z: Array, size: Array, unit: Array
 ) -> tuple[Array, Array]:
     """The two points that agree, and the subgradient of the first function there."""
+    size, unit = (np.broadcast_to(a, z.shape[:-1]) for a in (size, unit))
     left = np.ones(size.shape, bool)
     points = p = np.zeros(())
     for step in STEPS:
-        t = step * size
+        t = step * unit
         x, a, reached = split(resolvents(t), z, size, left)
         points = np.where(left[..., None, None], x, points)
         p = np.where(left[..., None], a[..., 0, :] / t[..., None], p)

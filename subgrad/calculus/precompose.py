@@ -22,6 +22,9 @@ from subgrad.sets.ball import Ball
 from subgrad.sets.box import Box
 
 
+DENSE = 400  # columns up to which a decomposition of the map is cheap
+
+
 class LinearImage(Set):
     """The closure of {A s : s in S}; not closed only if S is unbounded."""
 
@@ -55,6 +58,22 @@ class LinearImage(Set):
 
     def _project(self, y: Array) -> Array:
         return self._each(y, project_terms)
+
+    def _contains(self, z: Array, tol: float) -> Array:
+        """Of an injective map: whether the one s with A s = z is a member of S."""
+        m, n = self.op.rows, self.op.cols
+        if m < n or n > DENSE or self.op.batch or self.base.polyhedral:
+            return super()._contains(z, tol)
+        U, sigma, V = np.linalg.svd(self.op.dense(), full_matrices=False)
+        if sigma[-1] <= 1e-12 * sigma[0]:
+            return super()._contains(z, tol)
+        s = (z @ U / sigma) @ V
+        room = 1 + norm(z)
+        on = norm(z - self.op.forward(s)) <= tol * room
+        ratio = float(np.min(room / (1 + norm(s))))
+        inside = on & self.base._contains(s, tol * ratio / sigma[0])
+        near = on & ~inside & self.base._contains(s, tol * ratio / sigma[-1])
+        return inside | super()._contains(z, tol) if np.any(near) else inside
 
     def _costs(self, d: Array) -> Array:
         return self.base._costs(self.op.adjoint(d))
@@ -113,7 +132,7 @@ def project_terms(S: Set, y: Array) -> Array:
     Points are translations. Round balls add their radii, and the nearest point of
     P + r B is q + min(1, r / |y - q|) (y - q), q that of P. Images of boxes (cones,
     subspaces and half-spaces among them) are bounded least squares. What is left is
-    known by its support points.
+    known by the projections on the sets or by its support points.
     """
     radius, shift = 0.0, np.zeros_like(y)
     rest: list[tuple[Operator, Set]] = []
@@ -132,7 +151,7 @@ def project_terms(S: Set, y: Array) -> Array:
 
 
 def _project_rest(rest: list[tuple[Operator, Set]], y: Array) -> Array:
-    from subgrad.sets.nearest import nearest_box_image
+    from subgrad.sets.nearest import ProjectionError, nearest_box_image
 
     if not rest:
         return np.zeros_like(y)
@@ -145,7 +164,34 @@ def _project_rest(rest: list[tuple[Operator, Set]], y: Array) -> Array:
         G = [op.forward(f[1].T).T for op, f in zip(ops, frames, strict=True)]
         low, up = (np.concatenate([f[i] for f in frames]) for i in (2, 3))
         return centre + nearest_box_image(np.concatenate(G, 1), low, up, y - centre)
-    return _nearest(MinkowskiSum(tuple(image(op, leaf) for op, leaf in rest)), y)
+    total = MinkowskiSum(tuple(image(op, leaf) for op, leaf in rest))
+    ways: list[Any] = [lambda: _nearest(total, y)]
+    size = sum(leaf.dim for _, leaf in rest)
+    own = all(type(leaf)._project is not Set._project for _, leaf in rest)
+    if own and size <= DENSE:
+        # Support points of a set without end may lie anywhere on its border.
+        far = not all(leaf.polyhedral or leaf.is_bounded for _, leaf in rest)
+        ways.insert(0 if far else 1, lambda: _by_projections(rest, total, y))
+    for way in ways[:-1]:
+        try:
+            return np.asarray(way())
+        except (ProjectionError, NotImplementedError):
+            continue
+    return np.asarray(ways[-1]())
+
+
+def _by_projections(rest: list[tuple[Operator, Set]], total: Set, y: Array) -> Array:
+    """The nearest point of the image of a product, by the projections on its parts."""
+    from subgrad.sets.nearest import nearest_image
+
+    ends = np.cumsum([leaf.dim for _, leaf in rest])[:-1]
+
+    def project(s: Array) -> Array:
+        blocks = zip(rest, np.split(s, ends, axis=-1), strict=True)
+        return np.concatenate([leaf._project(b) for (_, leaf), b in blocks], -1)
+
+    A = np.concatenate([op.dense() for op, _ in rest], 1)
+    return nearest_image(A, project, total.support, y)
 
 
 class Precomposed(Function):

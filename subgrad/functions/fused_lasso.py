@@ -11,7 +11,7 @@ from subgrad.calculus.derived import _Derived
 from subgrad.core import Function, Mask
 from subgrad.functions.indicator import Indicator
 from subgrad.functions.norms import norm1
-from subgrad.functions.shaped import ShapedAtom
+from subgrad.functions.shaped import ShapedAtom, no_argument
 from subgrad.functions.total_variation import TotalVariation
 
 
@@ -59,5 +59,13 @@ class FusedLasso(_Derived):
 
 
 def fused_lasso(l1: Any, l2: Any) -> ShapedAtom:
-    """l1 |x|_1 + l2 TV(x) of what it is called on."""
-    return ShapedAtom(FusedLasso, l1, l2, axes=None)
+    """l1 |x|_1 + l2 TV(x), TV the total variation by axes: see `FusedLasso`."""
+    no_argument("fused_lasso(l1, l2)", l1, l2)
+    return ShapedAtom(
+        FusedLasso,
+        nonnegative("l1", l1),
+        nonnegative("l2", l2),
+        name=f"fused_lasso({l1!r}, {l2!r})",
+        doc=fused_lasso.__doc__,
+        axes=None,
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from subgrad._check import nonnegative
 from subgrad.functions.separable import Separable
+from subgrad.functions.shaped import no_argument
 from subgrad.univariate._border import number
 from subgrad.univariate.catalog import berhu, huber, logistic
 from subgrad.univariate.piecewise import Piecewise
@@ -14,11 +15,13 @@ squared_hinge_loss = Separable(Piecewise([1], [[1, -2, 1], [0]]))
 
 def huber_loss(M: float = 1.0) -> Separable:
     """sum_i x_i² for |x_i| <= M, 2 M |x_i| - M² beyond, as in cvxpy."""
+    no_argument("huber_loss()", M)
     return Separable(huber(M))
 
 
 def berhu_loss(M: float = 1.0) -> Separable:
     """sum_i |x_i| for |x_i| <= M, (x_i² + M²) / (2 M) beyond."""
+    no_argument("berhu_loss()", M)
     return Separable(berhu(M))
 
 
@@ -29,6 +32,7 @@ def elastic_net(alpha: float = 1.0, l1_ratio: float = 0.5) -> Separable:
 
     Zou and Hastie, Regularization and variable selection via the elastic net, 2005.
     """
+    no_argument("elastic_net()", alpha, l1_ratio)
     alpha = number("alpha", nonnegative("alpha", alpha))
     ratio = number("l1_ratio", nonnegative("l1_ratio", l1_ratio))
     if ratio > 1:

@@ -24,12 +24,7 @@ class MaxAffine(Precomposed):
     op: Any
 
     def __init__(self, A: Any, b: Any = 0.0) -> None:
-        A, b = real("A", A), real("b", b)
-        if A.ndim < 2 or 0 in A.shape:
-            raise ValueError(f"A must be a matrix (..., m, n), got shape {A.shape}")
-        if b.ndim and b.shape[-1] != A.shape[-2]:
-            raise ValueError(f"b must have shape (..., {A.shape[-2]}), got {b.shape}")
-        b = np.broadcast_to(b, np.broadcast_shapes(b.shape, A.shape[-2:-1]))
+        A, b = _rows(A, b)
         super().__init__(max_entry, AffineMap(None, Matrix(A), b, (A.shape[-2],)))
 
     def _subdifferential(self, x: Array, eps: Array) -> Set:
@@ -63,10 +58,25 @@ class MaxAffine(Precomposed):
         return f"MaxAffine({self.op.A!r}, {self.map.b!r})"
 
 
+def _rows(A: Any, b: Any) -> tuple[Array, Array]:
+    """A (..., m, n) and b (..., m), checked."""
+    A, b = real("A", A), real("b", b)
+    if A.ndim < 2 or 0 in A.shape:
+        raise ValueError(f"A must be a matrix (..., m, n), got shape {A.shape}")
+    m = A.shape[-2]
+    fits = b.ndim == 0 or b.shape[-1] == m
+    try:
+        np.broadcast_shapes(b.shape[:-1], A.shape[:-2])
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"b must have shape (..., {m}) for A of shape {A.shape}, got {b.shape}"
+        )
+    return A, np.broadcast_to(b, b.shape or (m,))
+
+
 def max_abs_affine(A: Any, b: Any = 0.0) -> MaxAffine:
     """max_i |<a_i, x> - b_i|, A (..., m, n), b (..., m): NormInf of A x - b."""
-    A, b = real("A", A), real("b", b)
-    if A.ndim < 2:
-        raise ValueError(f"A must be a matrix (..., m, n), got shape {A.shape}")
-    b = np.broadcast_to(b, np.broadcast_shapes(b.shape, A.shape[-2:-1]))
+    A, b = _rows(A, b)
     return MaxAffine(np.concatenate([A, -A], -2), np.concatenate([-b, b], -1))

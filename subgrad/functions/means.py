@@ -9,6 +9,7 @@ import numpy as np
 from subgrad._check import Array, positive, vector
 from subgrad.core import Mask, Set
 from subgrad.functions.norms import _Of
+from subgrad.functions.shaped import no_argument
 from subgrad.sets.box import Box
 from subgrad.sets.means import (
     GeometricLevelSet,
@@ -118,6 +119,7 @@ class NegativeHarmonicMean(_NegativeMean):
 
 def negative_geo_mean(p: Any = None) -> NegativeGeometricMean:
     """-(prod x_i^p_i)^(1 / sum p) on x >= 0, p > 0; all 1 unless said."""
+    no_argument("negative_geo_mean()", p)
     return NegativeGeometricMean(p)
 
 

@@ -10,6 +10,7 @@ from subgrad._budget import spend
 from subgrad._check import Array, nonnegative, vector
 from subgrad.calculus.sum import add_slopes
 from subgrad.core import Function, Mask, Set
+from subgrad.functions.shaped import no_argument
 from subgrad.interval import Interval
 from subgrad.sets.box import Box
 from subgrad.univariate.catalog import epsilon_insensitive, hinge, pinball
@@ -157,9 +158,11 @@ hinge_loss = Separable(hinge)
 
 def pinball_loss(tau: Any) -> Separable:
     """sum_i τ max(x_i, 0) + (1 - τ) max(-x_i, 0), τ in [0, 1], may be a batch."""
+    no_argument("pinball_loss(tau)", tau)
     return Separable(pinball(tau))
 
 
 def epsilon_insensitive_loss(eps: Any) -> Separable:
     """sum_i max(|x_i| - ε, 0)."""
+    no_argument("epsilon_insensitive_loss(eps)", eps)
     return Separable(epsilon_insensitive(eps))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from subgrad._check import real
+from subgrad._function import _same
 from subgrad.affine import AffineMap
 from subgrad.core import Function
 
@@ -17,9 +18,10 @@ class ShapedAtom:
 
     `f(X)` of an affine map with the shape of a matrix (or an image) is a Function of
     the variable; `f(array)` is the value at one array of that shape. `f.at(shape)` is
-    the Function of the vector in row order. axes: how many axes an argument must
-    have, None for any number. large: what gives the value at a scipy.sparse matrix or
-    a LinearOperator, which are not written out.
+    the Function of the vector in row order. It is make(shape, *args). axes: how many
+    axes an argument must have, None for any number. large: what gives the value at a
+    scipy.sparse matrix or a LinearOperator, which are not written out. name and doc are
+    what `repr` and `help` show, those of `make` unless said.
     """
 
     __array_ufunc__ = None
@@ -28,10 +30,19 @@ class ShapedAtom:
         self,
         make: Callable[..., Function],
         *args: Any,
+        name: str | None = None,
+        doc: str | None = None,
         axes: Any = 2,
         large: Callable[[Any], float] | None = None,
     ) -> None:
         self.make, self.args, self.axes, self.large = make, args, axes, large
+        shown = "".join(f", {a!r}" for a in args)
+        self.__name__ = name or f"{make.__name__}(shape{shown})"
+        self.__doc__ = f"{doc or make.__doc__}\n\n" + (
+            "Called on an affine map X it is a Function of the variable of X, on an "
+            "array\nthe value there; `.at(shape)` is the Function of the vector in row "
+            "order."
+        )
 
     def at(self, shape: tuple[int, ...]) -> Function:
         """The function of a vector that stands for an array of this shape."""
@@ -56,10 +67,20 @@ class ShapedAtom:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ShapedAtom):
             return NotImplemented
-        mine, its = (self.make, self.args), (other.make, other.args)
-        return mine == its and self.axes == other.axes
+        mine = (self.make, self.args, self.axes)
+        return _same(mine, (other.make, other.args, other.axes))
 
     __hash__ = object.__hash__
 
     def __repr__(self) -> str:
-        return f"{self.make.__name__}(shape{''.join(f', {a!r}' for a in self.args)})"
+        return self.__name__
+
+
+def no_argument(form: str, *parameters: Any) -> None:
+    """A TypeError if f(x) was written for f()(x): `form` is f with its parameters."""
+    for p in parameters:
+        if isinstance(p, AffineMap | Function):
+            raise TypeError(
+                f"parameters come first, then what it is called on: write {form}(x); "
+                f"got {type(p).__name__} for a parameter"
+            )

@@ -12,6 +12,7 @@ changes of sign too)
 
 from __future__ import annotations
 
+from inspect import cleandoc
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from subgrad.functions.norms import max_entry, norm1, norm2, norm_inf, sum_large
 from subgrad.functions.ordered import owl
 from subgrad.functions.pnorm import pnorm
 from subgrad.functions.separable import Separable, separable
-from subgrad.functions.shaped import ShapedAtom
+from subgrad.functions.shaped import ShapedAtom, no_argument
 from subgrad.sets._spectral_blocks import rounding, settle, symmetric_part
 from subgrad.sets.spectral import (
     SpectralSet,
@@ -293,27 +294,101 @@ def _iteratively(S: Any) -> float:
     return largest_eigenpair(S).value
 
 
-lambda_max = ShapedAtom(eigenvalues, max_entry, large=_iteratively)
-negative_log_det = ShapedAtom(eigenvalues, separable(negative_log))
-trace_inv = ShapedAtom(eigenvalues, separable(inverse))
-trace_exp = ShapedAtom(eigenvalues, separable(exponential))
-negative_von_neumann_entropy = ShapedAtom(eigenvalues, separable(entropy))
-nuclear_norm = ShapedAtom(singular_values, norm1)
-spectral_norm = ShapedAtom(singular_values, norm_inf)
-frobenius_norm = ShapedAtom(entries, norm2)
-trace = ShapedAtom(trace_of)
+lambda_max = ShapedAtom(
+    eigenvalues,
+    max_entry,
+    name="lambda_max",
+    doc="""λ_max((X + Xᵀ)/2) = max{uᵀ X u : |u| = 1} of a square matrix X.
+
+∂f(X) = conv{u uᵀ : |u| = 1, uᵀ X u = f(X)}. The value of a scipy.sparse matrix or a
+LinearOperator, symmetric, is found by Lanczos iteration.""",
+    large=_iteratively,
+)
+negative_log_det = ShapedAtom(
+    eigenvalues,
+    separable(negative_log),
+    name="negative_log_det",
+    doc="-log det((X + Xᵀ)/2) where that is definite, +inf elsewhere.",
+)
+trace_inv = ShapedAtom(
+    eigenvalues,
+    separable(inverse),
+    name="trace_inv",
+    doc="tr Y⁻¹, Y = (X + Xᵀ)/2, where Y is definite, +inf elsewhere.",
+)
+trace_exp = ShapedAtom(
+    eigenvalues,
+    separable(exponential),
+    name="trace_exp",
+    doc="tr exp((X + Xᵀ)/2) = sum_i exp(λ_i) of a square matrix X.",
+)
+negative_von_neumann_entropy = ShapedAtom(
+    eigenvalues,
+    separable(entropy),
+    name="negative_von_neumann_entropy",
+    doc="""tr Y log Y = sum_i λ_i log λ_i, Y = (X + Xᵀ)/2 with λ >= 0 (0 log 0 = 0),
++inf elsewhere.""",
+)
+nuclear_norm = ShapedAtom(
+    singular_values,
+    norm1,
+    name="nuclear_norm",
+    doc="""sum_i σ_i(X), the singular values of a matrix, the dual of `spectral_norm`.
+
+With X = U diag(σ) Vᵀ, σ > 0: ∂f(X) = {U Vᵀ + W : UᵀW = 0, W V = 0, σ_max(W) <= 1}.""",
+)
+spectral_norm = ShapedAtom(
+    singular_values,
+    norm_inf,
+    name="spectral_norm",
+    doc="""σ_max(X) = max{uᵀ X v : |u| = |v| = 1}, the largest singular value of a matrix.
+
+∂f(X) = conv{u vᵀ : |u| = |v| = 1, uᵀ X v = f(X)} (X not 0).""",
+)
+frobenius_norm = ShapedAtom(
+    entries,
+    norm2,
+    name="frobenius_norm",
+    doc="(sum_ij X_ij²)^(1/2) of a matrix.",
+)
+trace = ShapedAtom(
+    trace_of,
+    name="trace",
+    doc="tr X = sum_i X_ii of a square matrix, linear.",
+)
 
 
 def lambda_sum_largest(k: Any) -> ShapedAtom:
-    """The sum of the k largest eigenvalues, k not necessarily whole."""
-    return ShapedAtom(eigenvalues, sum_largest(k))
+    """max{tr X Y : 0 <= Y <= I, tr Y = k}, the sum of the k largest eigenvalues.
+
+    Of the symmetric part of X; k > 0 not necessarily whole.
+    """
+    no_argument("lambda_sum_largest(k)", k)
+    return ShapedAtom(
+        eigenvalues,
+        sum_largest(k),
+        name=f"lambda_sum_largest({k!r})",
+        doc=cleandoc(lambda_sum_largest.__doc__ or ""),
+    )
 
 
 def schatten_norm(p: Any) -> ShapedAtom:
-    """(sum_i σ_i^p)^(1/p), 1 <= p <= inf."""
-    return ShapedAtom(singular_values, pnorm(p))
+    """(sum_i σ_i^p)^(1/p) of the singular values of a matrix, 1 <= p <= inf."""
+    no_argument("schatten_norm(p)", p)
+    return ShapedAtom(
+        singular_values,
+        pnorm(p),
+        name=f"schatten_norm({p!r})",
+        doc=schatten_norm.__doc__,
+    )
 
 
 def ky_fan_norm(k: Any) -> ShapedAtom:
-    """The sum of the k largest singular values, k not necessarily whole."""
-    return ShapedAtom(largest_singular_values, positive("k", k))
+    """The sum of the k largest singular values, k > 0 not necessarily whole."""
+    no_argument("ky_fan_norm(k)", k)
+    return ShapedAtom(
+        largest_singular_values,
+        positive("k", k),
+        name=f"ky_fan_norm({k!r})",
+        doc=ky_fan_norm.__doc__,
+    )

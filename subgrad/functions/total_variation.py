@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
+from inspect import cleandoc
 from typing import Any
 
 import numpy as np
@@ -390,9 +391,31 @@ def _compiled(X: Array, isotropic: bool) -> tuple[Array, Array] | None:
     return None if fast(X, out, size) else (size.sum(-1), out)
 
 
-tv = ShapedAtom(TotalVariation, axes=None)
+tv = ShapedAtom(
+    TotalVariation,
+    True,
+    name="tv",
+    doc="""sum_ij sqrt((x_{i+1,j} - x_ij)² + (x_{i,j+1} - x_ij)²) of an image, sum_i |x_{i+1} - x_i|
+of a vector, of more axes likewise: the isotropic total variation. See `TotalVariation`.
+""".strip(),
+    axes=None,
+)
 
 
 def total_variation(isotropic: bool = True) -> ShapedAtom:
-    """The total variation of what it is called on, isotropic or by axes."""
-    return ShapedAtom(TotalVariation, isotropic, axes=None)
+    """sum |x_j - x_i| over neighbours, or of the lengths of gradients if isotropic.
+
+    See `TotalVariation`; the isotropic one of what is at hand is tv(X).
+    """
+    if not isinstance(isotropic, bool | np.bool_):
+        raise TypeError(
+            f"isotropic must be True or False, got {type(isotropic).__name__}; of an "
+            "array or a variable X it is tv(X) or total_variation(False)(X)"
+        )
+    return ShapedAtom(
+        TotalVariation,
+        bool(isotropic),
+        name=f"total_variation({bool(isotropic)})",
+        doc=cleandoc(total_variation.__doc__ or ""),
+        axes=None,
+    )

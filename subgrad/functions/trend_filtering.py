@@ -11,7 +11,7 @@ from subgrad._check import Array
 from subgrad.affine import _size
 from subgrad.differences import Difference, zero_row
 from subgrad.functions.norms import norm1
-from subgrad.functions.shaped import ShapedAtom
+from subgrad.functions.shaped import ShapedAtom, no_argument
 from subgrad.functions.total_variation import TotalVariation, _norm_of, _Variation
 
 
@@ -50,5 +50,12 @@ def _degree(order: Any) -> int:
 
 
 def trend_filtering(order: int = 1) -> ShapedAtom:
-    """|D^{order + 1} x|_1 of the vector it is called on."""
-    return ShapedAtom(TrendFiltering, _degree(order), axes=1)
+    """|D^{order + 1} x|_1 of a vector, D the forward differences: see TrendFiltering."""
+    no_argument("trend_filtering()", order)
+    return ShapedAtom(
+        TrendFiltering,
+        _degree(order),
+        name=f"trend_filtering({order})",
+        doc=trend_filtering.__doc__,
+        axes=1,
+    )

@@ -26,7 +26,7 @@ Move = Callable[[Array], Array]
 EPS = float(np.finfo(float).eps)
 SMALL = 48  # unknowns up to which the Jacobian is formed
 MEMORY = 10  # differences kept above that
-ROUNDS = 300
+ROUNDS = 120
 CORRECTIONS = 3
 
 
@@ -46,7 +46,7 @@ def settle(
             scale = _scale(z, size)
             open_ = level > 16 * EPS * scale
             if not np.any(open_):
-                return z, level <= 1e-12 * scale
+                return z, level <= 1e-12 * size
             past = [*past[-MEMORY:], (z, r)]
             z = np.where(open_[..., None], z + damp * r, z)
             r = np.where(active[..., None], move(z), 0.0)
@@ -72,7 +72,7 @@ def settle(
         trial, s = (np.take_along_axis(a, best, 0)[0] for a in (trials, found))
         after = norm(s)
         # Once rounding is near, a step that gains nothing is a sign of the end.
-        near = level <= 1e-12 * scale
+        near = level <= 1e-12 * size
         stuck = np.where(near & (after > 0.5 * level), stuck + 1, 0)
         better = np.where(near, after < level, after <= 0.5 * level)
         z = np.where(better[..., None], trial, z)
@@ -88,7 +88,7 @@ def settle(
             )
             level, fast = norm(r), fast | moved
         plain = 1 if np.all(fast) else min(2 * plain, 64)
-    return z, level <= 1e-12 * _scale(z, size)
+    return z, level <= 1e-12 * size
 
 
 def _scale(z: Array, size: Array) -> Array:

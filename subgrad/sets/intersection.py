@@ -29,8 +29,9 @@ class Intersection(Set):
     (up to closure; F the exposed face). Supports and projections come from the
     projections of the S_i and end with points x_i of S_i and y_i in N(x_i) that agree,
     and add up to d, to 1e-12 of their size: the answer is exact for sets shifted by
-    that much. ProjectionError where this is not reached, as for sets that only touch
-    (no split attains the minimum), or where it is not decided whether the sets meet.
+    that much (where curved sets only touch, no split attains the minimum, and that may
+    move points by 1e-6). ProjectionError where this is not reached, or where it is not
+    decided whether the sets meet.
     The normal cone is `exact` where all sets are polyhedral, or a point is known that
     lies in the polyhedral ones and in the relative interiors of the others
     (Rockafellar, Convex Analysis, 16.4, 18.1, 23.8). Sets that are 1e-9 of their size
@@ -112,7 +113,7 @@ class Intersection(Set):
                 return self.parts[0]._project((w + step * d) / (1 + curvature * step))
 
             rest: list[Callable[[Array], Array]] = [p._project for p in self.parts[1:]]
-            size = step[..., 0] * norm(d) + norm(self._start)
+            size = np.broadcast_to(self._size() + norm(self._start), batch)
             new_x, a, reached = split([first, *rest], z, size, left)
             new_y = a / step[..., None]
             # The first argument is that of the prox, the force -d in it.
@@ -313,7 +314,7 @@ def intersection(*sets: Set) -> Set:
         if np.all(box.nonempty) and np.all(box.exact) and not box.batch:
             return rest[0] if len(rest) == 1 else Intersection(*rest)
     for i, s in enumerate(rest):
-        if type(s) is CappedSimplex:
+        if isinstance(s, CappedSimplex):
             rest[i] = _cut(s, box)
             return rest[0] if len(rest) == 1 else Intersection(*rest)
     return Intersection(*parts)

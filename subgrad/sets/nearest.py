@@ -255,8 +255,9 @@ def nearest_image(
                 gap = float(support(d)) - d @ p
                 move = float(np.linalg.norm(d - r))
                 error = min(error, np.sqrt(move**2 + 2 * max(gap, 0.0)))
-        # What rounding of s may hide.
-        if error + 16 * EPS * sigma[0] * float(np.linalg.norm(s)) <= room:
+        # v is a difference of points of the size of s and step v.
+        hidden = float(np.linalg.norm(s)) / step + float(np.linalg.norm(v))
+        if error + 16 * EPS * hidden / sigma[-1] <= room:
             return p
     raise _failed(f"error {error:.1e} for an image")
 

@@ -24,6 +24,7 @@ import numpy as np
 
 from subgrad._check import Array, nonnegative, vector
 from subgrad.core import Function, Set, norm
+from subgrad.functions.indicator import Indicator
 from subgrad.interval import Interval
 from subgrad.sets.ball import Ball
 from subgrad.sets.box import whole_space
@@ -196,7 +197,9 @@ class SubgradientCertificate:
 
     .. math:: f(y) \ge f(x) - eps - |g| R \quad \text{for all } |y - x| \le R
 
-    x and g of shape (..., n), eps, radius R and lower_bound (...).
+    x and g of shape (..., n), eps, radius R and lower_bound (...). With a `constraint`
+    C all this is about f plus the indicator of C: g is in its eps-subdifferential and
+    the y are points of C. f is given to `verify` without C, or with it.
     """
 
     x: Array
@@ -204,17 +207,40 @@ class SubgradientCertificate:
     g: Array
     radius: Any
     lower_bound: Any
+    constraint: Set | None = None
 
     def verify(self, f: Function) -> bool:
         """Whether g belongs to f.subdifferential(x, eps) and gives the bound."""
         if np.any(np.less(self.eps, 0)) or np.any(np.less(self.radius, 0)):
             return False
-        if np.all(np.isinf(self.radius)):
-            # No bound is claimed then: g must be what it is said to be.
+        f = restricted(f, self.constraint)
+        if np.any(np.isneginf(self.lower_bound)):
+            # Where no bound is claimed g must still be what it is said to be.
             away = f.subdifferential(self.x, self.eps).distance(self.g)
-            return bool(np.all(away <= 1e-9 * (1 + norm(self.g))))
+            if not np.all(away <= 1e-9 * (1 + norm(self.g))):
+                return False
         bound, _ = subgradient_bound(f, self.x, self.eps, self.g, self.radius)
         return bool(np.all(bound >= self.lower_bound))
+
+
+@dataclass(frozen=True, eq=False)
+class BestCertificate:
+    """Several certificates of a batch of problems: of each problem the best bound."""
+
+    parts: tuple[Any, ...]
+
+    @property
+    def lower_bound(self) -> Any:
+        return np.max([c.lower_bound for c in self.parts], axis=0)
+
+    def verify(self, f: Function) -> bool:
+        """Whether all of them hold."""
+        return all(c.verify(f) for c in self.parts)
+
+
+def restricted(f: Function, constraint: Set | None) -> Function:
+    """f plus the indicator of the constraint."""
+    return f if constraint is None else f + Indicator(constraint)
 
 
 def subgradient_bound(
@@ -292,23 +318,15 @@ def single_cut(f: Function, constraint: Set | None, x: Array) -> CutCertificate:
     return CutCertificate(x[None], w, X, (raw - blur)[()])
 
 
-def known_subgradient(
-    f: Function, x: Array, eps: Any = 0.0, g: Array | None = None, radius: Any = np.inf
-) -> SubgradientCertificate | None:
-    """The certificate of a given g, or of the subgradient of the oracle at x.
+def single_subgradient(f: Function, x: Array) -> SubgradientCertificate | None:
+    """The certificate of the subgradient of the oracle at x, None where it has none.
 
-    None where the oracle has none. Nothing is projected: g is believed here, and
-    checked by `verify`.
+    It bounds f where that is zero, and nowhere else.
     """
-    value, own = f._oracle(x)
-    g = own if g is None else g
+    value, g = f._oracle(x)
     if not (np.isfinite(value).all() and np.isfinite(g).all()):
         return None
-    size, eps = norm(g), np.asarray(eps)
-    radius = np.broadcast_to(radius, size.shape)
-    with np.errstate(invalid="ignore"):
-        away = np.where(size > 0, size * radius, 0.0)
-    bound = value - eps - away
-    finite = np.where(np.isfinite(away), away, 0.0)
-    blur = 4 * ULPS * np.finfo(np.float64).eps * (np.abs(value) + eps + finite)
-    return SubgradientCertificate(x, eps, g, radius, (bound - blur)[()])
+    zero = np.zeros(g.shape[:-1])
+    blur = ULPS * np.finfo(np.float64).eps * np.abs(value)
+    bound = np.where(g.any(-1), -np.inf, value - blur)
+    return SubgradientCertificate(x, zero, g, zero + np.inf, bound[()])

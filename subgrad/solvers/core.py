@@ -34,6 +34,7 @@ class State(NamedTuple):
     calls: Any = None  # of the oracle, if not k + 1
     limit: Any = None  # (value, subgradient) of the largest constraint function at x
     proof: Any = None  # (x, eps, g), g an eps-subgradient at x, one the method knows
+    seen: Any = None  # (f, largest constraint function) at best_x
 
 
 class Solver(Protocol):

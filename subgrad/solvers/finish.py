@@ -8,7 +8,15 @@ import numpy as np
 
 from subgrad._check import Array
 from subgrad.core import norm
-from subgrad.solvers.certificate import known_subgradient, single_cut
+from subgrad.sets.nearest import ProjectionError
+from subgrad.solvers.certificate import (
+    BestCertificate,
+    SubgradientCertificate,
+    restricted,
+    single_cut,
+    single_subgradient,
+    subgradient_bound,
+)
 from subgrad.solvers.cuts import Cuts
 from subgrad.solvers.problem import Problem
 from subgrad.solvers.result import Outcome, Result
@@ -48,9 +56,9 @@ def finish(
     # `found` was counted when it was evaluated first.
     outcome.calls += len(tries) - (bundle is not None) if not broken else 0
     if outcome.proof is not None:
-        certificate = _known(problem, x0, outcome.proof, certificate)
+        certificate = _known(problem, x0, outcome.proof, certificate, broken)
     elif certificate is None and not broken:
-        certificate = known_subgradient(f, x)
+        certificate = single_subgradient(f, x)
     lower = np.full(fun.shape, -np.inf)
     if certificate is not None:
         lower = np.array(np.broadcast_to(certificate.lower_bound, fun.shape))
@@ -63,8 +71,12 @@ def finish(
             outcome.reasons[s.status] = s.reason
     violation, gap = np.zeros(fun.shape), None
     if problem.limit is not None:
-        violation = problem.violation(x)
-        fun, certificate, gap = _unmet(problem, outcome, bundle, x, fun, certificate)
+        if broken and outcome.seen is not None:
+            value, over = outcome.seen
+            violation = np.maximum(over, 0.0)
+        else:
+            value, violation = f._value(x), problem.violation(x)
+        fun, certificate, gap = _unmet(outcome, bundle, value, fun, certificate)
     wrong = lower > fun + 1e-9 * np.maximum(1.0, np.abs(fun))
     # A point that makes use of the tolerance may lie below the constrained minimum.
     wrong &= violation == 0
@@ -73,7 +85,8 @@ def finish(
         outcome.reasons["contradiction"] = (
             "f(x) lies below the bound: the radius or the optimum given is wrong"
         )
-    if bundle is None and problem.limit is None and problem.optimum is None:
+    free = bundle is None and problem.limit is None and problem.optimum is None
+    if free and not broken:
         _mark_unbounded(problem, x0, x, outcome)
     lower = np.minimum(lower, fun)
     message = outcome.message()
@@ -94,24 +107,39 @@ def finish(
     )
 
 
-def _known(problem: Problem, x0: Array, proof: list[Array], other: Any) -> Any:
-    """The certificate of the method itself, unless the cuts have a better bound."""
+def _known(
+    problem: Problem, x0: Array, proof: list[Array], other: Any, broken: bool
+) -> Any:
+    """The certificate of the method itself, or of the cuts where their bound is better.
+
+    Of an oracle that broke down nothing is asked any more: then g comes without bound.
+    """
     x, eps, g = proof
+    C = problem.constraint
     # A minimiser within the radius of x0 is that much further from x.
-    far = np.inf if problem.radius is None else problem.radius + norm(x - x0)
-    own = known_subgradient(problem.function, x, eps, g, far)
-    if own is None:
-        return other
-    if other is None or np.all(own.lower_bound >= other.lower_bound):
+    reach = np.inf if problem.radius is None else problem.radius
+    far = reach + norm(x - x0)
+    bound = np.full(far.shape, -np.inf)
+    if not broken:
+        try:
+            raw, blur = subgradient_bound(
+                restricted(problem.function, C), x, eps, g, far
+            )
+        except (NotImplementedError, ProjectionError):
+            return other  # g cannot be checked
+        bound = raw - blur
+    own = SubgradientCertificate(x, eps, g, far, bound[()], C)
+    if other is None or np.all(bound >= other.lower_bound):
         return own
-    return other
+    if np.all(bound <= other.lower_bound):
+        return other
+    return BestCertificate((own, other))
 
 
 def _unmet(
-    problem: Problem,
     outcome: Outcome,
     bundle: Cuts | None,
-    x: Array,
+    value: Array,
     fun: Array,
     certificate: Any,
 ) -> tuple[Array, Any, Array]:
@@ -135,7 +163,7 @@ def _unmet(
     outcome.reasons["infeasible"] = (
         "no point of the region is feasible: the cuts of the constraints prove it"
     )
-    return np.where(none, problem.function._value(x), fun), certificate, none
+    return np.where(none, value, fun), certificate, none
 
 
 def _mark_unbounded(problem: Problem, x0: Array, x: Array, outcome: Outcome) -> None:
@@ -148,7 +176,7 @@ def _mark_unbounded(problem: Problem, x0: Array, x: Array, outcome: Outcome) -> 
     """
     from subgrad.calculus.recession import recession_function
 
-    open_ = ~outcome.proved & ~np.isin(outcome.status, BROKEN)
+    open_ = ~outcome.proved
     f, C = problem.function, problem.constraint
     if not open_.any() or not np.isneginf(f.infimum):
         return

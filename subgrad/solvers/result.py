@@ -70,6 +70,7 @@ class Outcome:
         self.nit, self.calls = np.zeros(shape, int), np.zeros(shape, int)
         self.average = None if state.average is None else np.array(state.average)
         self.proof = None if state.proof is None else [*map(np.array, state.proof)]
+        self.seen = None if state.seen is None else [*map(np.array, state.seen)]
         self.reasons: dict[str, str] = {}
 
     def finish(
@@ -92,6 +93,9 @@ class Outcome:
         if self.proof is not None:
             for kept, now in zip(self.proof, state.proof, strict=True):
                 kept[new] = np.broadcast_to(now, kept.shape)[new]
+        if self.seen is not None:
+            for kept, now in zip(self.seen, state.seen, strict=True):
+                kept[new] = now[new]
         self.reasons[status] = reason
         self.running = self.running & ~new
 

@@ -8,8 +8,8 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from subgrad._check import Array, count, positive
-from subgrad.core import Function, Mask, norm
-from subgrad.functions.indicator import Indicator
+from subgrad.core import Mask, norm
+from subgrad.solvers.certificate import restricted
 from subgrad.solvers.core import State, advance, begin
 from subgrad.solvers.cuts import Cuts
 from subgrad.solvers.problem import Problem
@@ -45,8 +45,9 @@ class SetDescent:
     without any fall the least one. c is `decrease`; eps starts at `eps`, by default a
     tenth of |g| times the radius of the problem, or max(1, |x|).
 
-    The states carry a proof (y, eps, g), f >= f(y) + <g, . - y> - eps: the best so far
-    for a minimiser at that distance from x_0. SmallSubgradient is the stop for it.
+    The states carry a proof (y, eps, g), f >= f(y) + <g, . - y> - eps on the
+    constraint: the best so far for a minimiser at that distance from x_0.
+    SmallSubgradient is the stop for it, and the result has it as certificate.
     NotImplementedError and ProjectionError come from functions without a set, and from
     sets on which nothing can be projected. A problem costs three projections per step,
     one after the other. Where the set is much smaller than the eps-subdifferential, as
@@ -162,15 +163,10 @@ def _loss(problem: Problem, x0: Array, x: Array, eps: Array, size: Array) -> Arr
     return eps + size * (_reach(problem, x0) + norm(x - x0))
 
 
-def whole(problem: Problem) -> Function:
-    """f plus the indicator of the constraint."""
-    f, C = problem.function, problem.constraint
-    return f if C is None else f + Indicator(C)
-
-
 def shortest(problem: Problem, x: Array, eps: Array) -> Array:
     """The shortest element of the subdifferential of f, plus indicator, at x."""
-    return whole(problem).subdifferential(x, eps).min_norm()
+    f = restricted(problem.function, problem.constraint)
+    return f.subdifferential(x, eps).min_norm()
 
 
 @dataclass(frozen=True)
