@@ -101,10 +101,10 @@ FUNCTIONS: list[Row] = [
         twin=Support(sg.intersection(1.2 * cube, sg.Ball([0.0, 0], 2.0))),
     ),
     Row(
-        "infimal convolution with a logistic loss",
-        InfimalConvolution(sg.logistic_loss, 0.75 * sg.norm_inf),
+        "infimal convolution with the largest entry",
+        InfimalConvolution(1.5 * sg.norm_inf, sg.norm2),
         2,
-        conjugate=True,
+        [[2, 1.0]],
     ),
 ]
 
@@ -113,9 +113,9 @@ SETS: dict[str, Any] = {
     "epigraph of norm1": Epigraph(sg.norm1(x2)),
     "hypograph of huber": Hypograph(separable(sg.huber(1.0), [1.0, 2.0])),
     "box in a ball": Intersection(
-        sg.Box(sg.Interval([-1.0, -0.5, -1], [1.0, 1, 1])), sg.Ball([0.2, 0.3, 0], 1.1)
+        sg.Box(sg.Interval([-1.0, -0.5], [1.0, 1])), sg.Ball([0.2, 0.3], 1.1)
     ),
     "two balls": Intersection(sg.Ball([0.0, 0]), sg.Ball([1.0, 0.2], 0.8)),
-    "half-space and simplex": Intersection(sg.HalfSpace([1.0, 2, 0], 0.8), Simplex(3)),
+    "half-space and simplex": Intersection(sg.HalfSpace([1.0, 2], 1.4), Simplex(2)),
     "wedge": Intersection(sg.HalfSpace([1.0, 2], 0.8), sg.HalfSpace([1.0, -1], 0.8)),
 }

@@ -426,3 +426,8 @@ def test_joint_relative_entropy_of_steep_pairs():
     np.testing.assert_allclose(f.subgradient(z), g, rtol=1e-14)
     np.testing.assert_allclose(f.oracle(z)[1], g, rtol=1e-14)
     assert np.all(f.subdifferential(z).contains(g))
+    # x / y is no number: there is no subgradient to give.
+    far = np.array([1.0, 1e200, 1.0, 1e-200])
+    assert np.isfinite(f.value(far)) and not f.subdifferential(far).nonempty
+    with pytest.raises(ValueError, match="empty subdifferential"):
+        f.subgradient(far)

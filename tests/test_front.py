@@ -334,10 +334,11 @@ def test_a_callback_sees_the_violation():
     run = {"stop": MaxIter(30), "callback": seen.append, "constraints": [g]}
     minimize(LAD, np.zeros(3), **run)
     assert seen[0].fun == np.inf and seen[0].violation == g(np.zeros(3))
-    assert seen[-1].violation <= 1e-6 and seen[-1].fun == LAD(seen[-1].x)
+    assert seen[-1].violation <= 1e-6
+    assert seen[-1].fun == pytest.approx(LAD(seen[-1].x), rel=1e-14)
     for r in seen:
         assert (r.violation <= 1e-6) == np.isfinite(r.fun)
-        assert r.violation == max(0, g(r.x))
+        assert r.violation == pytest.approx(max(0, g(r.x)), abs=1e-14)
 
 
 def test_a_zero_subgradient_of_f_proves_nothing_outside():
@@ -383,6 +384,41 @@ def test_constraints_and_a_set():
 def test_refused(arguments, error, text):
     with pytest.raises(error, match=text):
         minimize(**({"f": LAD, "x0": np.zeros(3)} | arguments))
+
+
+SEVERAL = {
+    "balls": [Ball(np.zeros(3), 0.3), Ball(np.full(3, 0.2), 0.25)],
+    "three": [
+        Ball(np.zeros(3), 0.3),
+        sg.HalfSpace(np.ones(3), 0.1),
+        Box(Interval(np.zeros(3), np.ones(3))),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+@pytest.mark.parametrize("method", ["auto", "set descent"])
+def test_several_sets_are_one(name, method):
+    C, *others = SEVERAL[name]
+    f = LAD
+    for S in others:
+        f = f + Indicator(S)
+    stop = MaxIter(60) | Gap(1e-6)
+    found = minimize(f, np.ones(3), method, stop, constraint=C)
+    sides = [side for S in SEVERAL[name] for side in S.to_cvxpy(Z)]
+    best = optimum(cp.norm1(A @ Z - B), sides)
+    assert all(S.contains(found.x) for S in SEVERAL[name])
+    assert found.success and found.fun == pytest.approx(best, rel=2e-6)
+    assert found.lower_bound <= best * (1 + 1e-7)
+    assert found.certificate.verify(LAD)
+
+
+def test_sets_that_do_not_meet():
+    f = LAD + Indicator(Ball(np.zeros(3), 0.3))
+    with pytest.raises(ValueError, match="empty"):
+        minimize(f, np.zeros(3), constraint=Ball(np.ones(3), 0.3))
+    with pytest.raises(ValueError, match=r"R\^3 and in R\^2"):
+        minimize(f, np.zeros(3), constraint=Ball(np.ones(2), 0.3))
 
 
 def test_a_switching_rule_is_callable():
@@ -682,6 +718,69 @@ def test_unbounded_over_a_set():
     assert minimize(f, np.zeros(3), **run | {"stop": MaxIter(3)}).status != "unbounded"
 
 
+class Failing(sg.Function):
+    """|A x - b|_1 until its k-th call, and then an error whatever is asked."""
+
+    def __init__(self, k, error, f=LAD):
+        self.f, self.n, self.k, self.error, self.calls = f, 3, k, error, 0
+
+    def _count(self):
+        self.calls += 1
+        if self.calls > self.k:
+            raise self.error
+
+    def _value(self, x):
+        self._count()
+        return self.f._value(x)
+
+    def _oracle(self, x):
+        self._count()
+        return self.f._oracle(x)
+
+    def _subdifferential(self, x, eps):
+        self._count()
+        return self.f._subdifferential(x, eps)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError("no licence")])
+@pytest.mark.parametrize("name", METHODS)
+def test_an_oracle_that_broke_down_is_left_alone(name, error):
+    f, x0 = Failing(40, error), np.full(3, 1 / 3)
+    best, limits = optimum(cp.norm1(A @ Z - B)), {}
+    given = {
+        "polyak": {"optimum": best},
+        "mirror descent": {"constraint": sg.Simplex(3)},
+    }.get(name, {})
+    if name == "switching":
+        limits = {"constraints": [norm2(X) - 0.6]}
+    for radius in (5.0, None):
+        f.calls = 0
+        if radius is None and name in ("linear decay", "bounded polyak"):
+            continue
+        stop = MaxIter(100)
+        found = minimize(f, x0, name, stop, radius=radius, **given, **limits)
+        assert f.calls == 41 and not found.success
+        assert found.status == ("error" if type(error) is OSError else "interrupted")
+        assert found.fun == pytest.approx(LAD(found.x), rel=1e-14)
+        assert found.fun < LAD(x0)
+        assert found.lower_bound <= best * (1 + 1e-7) or given or limits
+        if found.certificate is not None:
+            assert found.certificate.verify(LAD, **limits)
+
+
+@pytest.mark.parametrize("x0", [np.zeros(3), np.ones(3)])
+def test_constraint_functions_that_broke_down_are_left_alone(x0):
+    g = norm2(X - 1) - 0.5
+    for k in (4, 30):
+        limit = Failing(k, OSError("no licence"), g)
+        found = minimize(LAD, x0, stop=MaxIter(100), constraints=[limit], radius=3.0)
+        assert found.status == "error" and limit.calls == k + 1
+        assert found.fun == pytest.approx(LAD(found.x), rel=1e-14)
+        assert found.violation == pytest.approx(max(0, g(found.x)), abs=1e-14)
+        assert found.certificate.verify(LAD, [g])
+        assert (found.violation > 1e-6) == (found.gap == np.inf)
+
+
 def test_far_outside_the_set():
     found = minimize(LAD, np.full(3, 1e9), constraint=Ball(np.zeros(3), 0.2))
     best = optimum(cp.norm1(A @ Z - B), [cp.norm2(Z) <= 0.2])
@@ -730,6 +829,67 @@ class Knowing:
         return state._replace(
             proof=(state.x, np.zeros_like(state.value), state.subgradient)
         )
+
+
+@pytest.mark.parametrize("steps", [1, 12])
+@pytest.mark.parametrize("C", [None, Ball(np.zeros(3), 0.2), sg.Simplex(3)])
+def test_the_certificate_of_set_descent_verifies(C, steps):
+    f = norm1(variable(3) - B[:12].reshape(4, 3))
+    for radius in (6.0, None, np.array([6.0, 9.0, 30.0, 1e6])):
+        for cuts in (0, 200):
+            found = minimize(
+                f,
+                np.ones(3),
+                "set descent",
+                MaxIter(steps),
+                C,
+                radius=radius,
+                cuts=cuts,
+            )
+            proof = found.certificate
+            assert proof.verify(f), (radius, cuts)
+            if C is not None:
+                assert minimize(
+                    f + Indicator(C), np.ones(3), "set descent", MaxIter(steps),
+                    radius=radius, cuts=cuts,
+                ).certificate.verify(f + Indicator(C))  # fmt: skip
+            lower = np.minimum(proof.lower_bound, found.fun)
+            assert np.array_equal(found.lower_bound, lower)
+            if radius is not None:
+                assert np.all(found.lower_bound > -np.inf)
+
+
+def test_of_each_problem_the_better_certificate():
+    """Cuts prove nothing over 1e12, g = 0 does; g is nothing where it is long."""
+    A4, b4 = RNG.standard_normal((4, 20, 3)), RNG.standard_normal((4, 20))
+    f = norm_inf(A4 @ X - b4)
+    stop, radius = MaxIter(30), np.array([1.0, 10.0, 1e5, 1e9])
+    run = {"stop": stop, "radius": radius}
+    both = minimize(f, np.zeros(3), "set descent", **run)
+    sets = minimize(f, np.zeros(3), "set descent", cuts=0, **run)
+    first, second = both.certificate.parts
+    assert np.array_equal(first.lower_bound, sets.certificate.lower_bound)
+    better = first.lower_bound > second.lower_bound
+    assert better.any() and not better.all()
+    expected = np.maximum(first.lower_bound, second.lower_bound)
+    assert np.array_equal(both.lower_bound, expected)
+    assert both.certificate.verify(f)
+    assert not both.certificate.verify(0.5 * f)
+    again = pickle.loads(pickle.dumps(both.certificate))
+    assert np.array_equal(again.lower_bound, expected) and again.verify(f)
+
+
+def test_a_bound_of_a_zero_subgradient_is_checked():
+    f = norm1(X)
+    c = minimize(f, np.zeros(3), "subgradient").certificate
+    assert c.lower_bound == 0 and c.verify(f)
+    x, zero = np.zeros(3), np.zeros(3)
+    make = sg.solvers.SubgradientCertificate
+    assert make(x, 0.0, zero, np.inf, -1e-15).verify(f)
+    assert not make(x, 0.0, zero, np.inf, 1e-9).verify(f)
+    assert make(x, 0.0, zero + 0.5, np.inf, -np.inf).verify(f)
+    assert not make(x, 0.0, zero + 0.5, np.inf, -1e9).verify(f)
+    assert not make(x, 0.0, zero + 1.5, 1.0, -np.inf).verify(f)
 
 
 def test_a_proof_of_the_method_is_the_certificate():

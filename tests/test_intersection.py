@@ -58,6 +58,12 @@ def test_two_discs_meet_in_a_lens():
     np.testing.assert_allclose(S.support([[0.0, 1], [1, 0], [-1, 0]]), [tip[1], 1, 0])
     np.testing.assert_allclose(S.project([0.5, 9.0]), tip, rtol=1e-12)
     assert S.exposed_face([0.1, 1.0]).is_singleton
+    assert tip in S and [-0.5, 0] not in S and [1.5, 0] not in S
+    half = Intersection(HalfSpace([1.0, 1], 1.0), box([0, 0], [1, 1]))
+    side = half.exposed_face([[1.0, 1], [1, 0]])
+    np.testing.assert_allclose(side.support([1.0, -1]), [1, 1], atol=1e-11)
+    np.testing.assert_allclose(side.support([-1.0, 1]), [1, -1], atol=1e-11)
+    assert side.is_singleton.tolist() == [False, True]
     N = S.normal_cone(tip)
     assert np.all(N.exact) and N.contains([0.0, 1]) and not N.contains([1.0, 0.1])
 
@@ -106,7 +112,8 @@ def test_emptiness_is_decided():
 def test_sets_that_touch():
     """The normal cones of touching discs do not add up to that of their point."""
     S = Intersection(Ball([0.0, 0]), Ball([2.0, 0]))
-    assert abs(S.support([0.0, 1])) < 1e-3
+    with pytest.raises(ProjectionError, match="agree"):
+        S.support([0.0, 1])
     np.testing.assert_allclose(S.support([1.0, 0]), 1)
     assert not np.all(S.normal_cone([1.0, 0]).exact)
 

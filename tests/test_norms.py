@@ -459,3 +459,53 @@ def test_max_abs_affine():
     close(S.support(d), np.abs(d @ A[0].T).max(-1))
     with pytest.raises(ValueError, match="A must be a matrix"):
         sg.max_abs_affine([1.0, 2])
+    for make in (sg.max_abs_affine, sg.MaxAffine):
+        for bad in (np.ones(4), np.ones((5, 3)), np.ones((2, 1))):
+            with pytest.raises(ValueError, match=r"b must have shape \(..., 3\) for A"):
+                make(np.ones((2, 3, 4)), bad)
+
+
+# Arguments in the place of parameters -------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "huber_loss()",
+        "berhu_loss()",
+        "elastic_net()",
+        "negative_geo_mean()",
+        "pinball_loss(tau)",
+        "epsilon_insensitive_loss(eps)",
+    ],
+)
+def test_what_takes_parameters_says_where(form):
+    make = getattr(sg, form.partition("(")[0])
+    for x in (sg.variable(3), norm1):
+        with pytest.raises(TypeError, match="first") as caught:
+            make(x)
+        assert f"write {form}(x); got {type(x).__name__}" in str(caught.value)
+
+
+# Envelopes of support functions -------------------------------------------------------
+
+
+@pytest.mark.parametrize("t", [1e-3, 1.0, 1e3])
+def test_envelopes_of_support_functions(t):
+    x = sample(4)
+    for size in (1e-8, 1.0, 1e8, 1e16):
+        y = size * x
+        for f in (norm2, norm1, sg.max_entry, sg.owl([3.0, 2, 1, 0]), sg.pnorm(3)):
+            e, g = sg.moreau_envelope(f, t), f._body(4).project(y / t)
+            np.testing.assert_allclose(e.subgradient(y), g, 1e-13, 1e-15)
+            p = f.prox(y, t)
+            square = t * np.vecdot(g, g)
+            value = f.value(p) + square / 2
+            error = 1e-14 * (square + np.vecdot(np.abs(g), np.abs(y)))
+            assert np.all(np.abs(e.value(y) - value) <= error)
+            np.testing.assert_array_equal(e.oracle(y)[0], e.value(y))
+            s = y - 0.5 * f._body(4).project(y / (t + 0.5))
+            np.testing.assert_allclose(e.prox(y, 0.5), s, 1e-14, 1e-14 * size)
+    # Of an unbounded set: where p is at the end of the domain up to rounding.
+    f = sg.moreau_envelope(sg.negative_geo_mean(), t)
+    assert np.all(np.isfinite(f.value(1e8 * sample(4))))

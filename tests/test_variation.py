@@ -11,6 +11,7 @@ import pytest
 
 import subgrad as sg
 from subgrad.differences import Cumulative, Difference, differences, edge_differences
+from subgrad.functions import _variation_loops
 from subgrad.functions import total_variation as module
 from subgrad.functions._taut_string import _strings, taut_string
 
@@ -222,7 +223,7 @@ def test_large_images_have_the_subgradient_of_the_calculus(isotropic, monkeypatc
     single = f.subgradient(x.astype(np.float32))
     assert single.dtype == np.float32 and f.value(x).shape == (2,)
     # The same by numpy, all at once and by blocks of rows and of images.
-    monkeypatch.setattr(module, "_compiled", lambda X, isotropic: None)
+    monkeypatch.setattr(module, "by_loop", lambda X, isotropic: None)
     for block in (1 << 16, 1000, 1):
         monkeypatch.setattr(module, "BLOCK", block)
         np.testing.assert_allclose(f.subgradient(x), g, atol=1e-13)
@@ -232,7 +233,8 @@ def test_large_images_have_the_subgradient_of_the_calculus(isotropic, monkeypatc
 @pytest.mark.parametrize("isotropic", [True, False])
 def test_the_loops_without_a_compiler(isotropic):
     x = images()[:, :5, :7]
-    loop = module._direction_loop if isotropic else module._sign_loop
+    loop = _variation_loops._direction_loop
+    loop = loop if isotropic else _variation_loops._sign_loop
     g, size = np.empty(x.shape), np.zeros((2, 7))
     with np.errstate(divide="ignore", invalid="ignore"):
         assert loop(x, g, size) == 0

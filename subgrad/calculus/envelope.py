@@ -3,6 +3,8 @@ r"""Moreau envelopes: f smoothed by its prox.
 .. math:: f_t(x) = \min_u f(u) + \frac{1}{2t} |u - x|^2, \qquad
    \partial f_t(x) = \{(x - prox_{tf}(x)) / t\}
 
+Of the support function of a set S the gradient is P_S(x / t).
+
 Moreau; Rockafellar & Wets, Variational Analysis, 2.26.
 """
 
@@ -14,6 +16,7 @@ import numpy as np
 
 from subgrad._check import Array, positive
 from subgrad.core import Function, Set, a_function
+from subgrad.functions.support import Support
 from subgrad.sets.box import point
 
 
@@ -37,17 +40,26 @@ class MoreauEnvelope(Function):
         return (self.f, self.t)
 
     def _value(self, x: Array) -> Array:
-        p = self.f._prox(x, self.t)
-        # A computed prox may miss the domain by rounding; the nearest point does not.
-        return self.f._value(p) + np.vecdot(x - p, x - p) / (2 * self.t)
+        return self._oracle(x)[0]
+
+    def _gradient(self, x: Array, t: Array) -> Array:
+        t = t[..., None]
+        if isinstance(self.f, Support):
+            # Without the difference, of which nothing is left at large x.
+            return self.f._body(x.shape[-1])._project(x / t)
+        return (x - self.f._prox(x, t[..., 0])) / t
 
     def _subgradient(self, x: Array) -> Array:
-        return (x - self.f._prox(x, self.t)) / self.t[..., None]
+        return self._gradient(x, self.t)
 
     def _oracle(self, x: Array) -> tuple[Array, Array]:
+        half = 0.5 * self.t
+        if isinstance(self.f, Support):
+            g = self._gradient(x, self.t)
+            return np.vecdot(g, x) - half * np.vecdot(g, g), g
         p = self.f._prox(x, self.t)
         g = (x - p) / self.t[..., None]
-        return self.f._value(p) + 0.5 * self.t * np.vecdot(g, g), g
+        return self.f._value(p) + half * np.vecdot(g, g), g
 
     def _subdifferential(self, x: Array, eps: Array) -> Set:
         return point(self._subgradient(x))
@@ -56,8 +68,7 @@ class MoreauEnvelope(Function):
         return np.vecdot(self._subgradient(x), d)
 
     def _prox(self, x: Array, t: Array) -> Array:
-        total = t + self.t
-        return x + (t / total)[..., None] * (self.f._prox(x, total) - x)
+        return x - t[..., None] * self._gradient(x, t + self.t)
 
     def conjugate(self) -> Function:
         from subgrad.functions.quadratic import SquaredNorm

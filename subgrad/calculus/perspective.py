@@ -16,12 +16,13 @@ and 8.5; Combettes, Perspective functions: properties, constructions, and exampl
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from subgrad._check import Array, count, real, vector
-from subgrad.affine import AffineMap, Matrix, vstack
+from subgrad.affine import AffineMap, Operator, Sparse, vstack
+from subgrad.calculus.derived import _Derived
 from subgrad.calculus.precompose import image
 from subgrad.calculus.recession import recession_function, remainder
 from subgrad.calculus.stack import product, stack
@@ -48,9 +49,10 @@ class Perspective(Support):
 
     finite = False
 
-    def __init__(self, f: Function) -> None:
+    def __init__(self, f: Function, n: int | None = None) -> None:
         self.f = a_function("f", f)
-        self.n = None if f.n is None else f.n + 1
+        n = f.n if n is None else n
+        self.n = None if n is None else n + 1
         self.polyhedral = f.polyhedral and isinstance(f, Support)
         if f.n is not None and (lead := np.shape(f._value(np.zeros(f.n)))):
             raise ValueError(f"f must be one function, got a batch of {lead}")
@@ -67,7 +69,7 @@ class Perspective(Support):
         return self._body(self.n)
 
     def _key(self) -> tuple[Any, ...]:
-        return (self.f,)
+        return (self.f, self.n)
 
     @cached_property
     def _star(self) -> Function:
@@ -175,10 +177,11 @@ class Perspective(Support):
 
     def _graph(self, z: Array, value: Array, up: float) -> Set:
         """{(v, f(z) - <v, z>) : v in ∂f(z)}."""
-        S = self.f._subdifferential(z, np.zeros(()))
-        eye = np.broadcast_to(np.eye(z.shape[-1]), (*z.shape, z.shape[-1]))
-        op = Matrix(np.concatenate([eye, -up * z[..., None, :]], -2))
+        S, op = self.f._subdifferential(z, np.zeros(())), _Beside(-up * z)
         top = np.concatenate([np.zeros(z.shape), up * value[..., None]], -1)
+        if isinstance(S, Box) and S.lower is S.upper:  # a class of smooth functions
+            v = np.broadcast_to(S.lower, z.shape)
+            return point(op.forward(v) + top).restrict(S.nonempty).proved(S.exact)
         return image(op, S) + point(top)
 
     def _flat_face(self, x: Array, skip: Array, up: float) -> Set:
@@ -220,7 +223,8 @@ class Perspective(Support):
             if np.any(up):
                 w = np.where(up[..., None], v / np.where(up, r, 1.0)[..., None], 0.0)
                 at = np.where(up[..., None], at, 0.0)
-                slope = np.where(up, r * remainder(self.f, at, w), slope)
+                with np.errstate(invalid="ignore"):  # 0 · inf where r = 0
+                    slope = np.where(up, r * remainder(self.f, at, w), slope)
         return slope
 
     def _costs(self, y: Array) -> Array:
@@ -295,17 +299,75 @@ class Perspective(Support):
 
     def __call__(self, x: Any, s: Any = None) -> Any:
         """f(y) at one vector y = (x, s), or f(x, s) as cvxpy has it."""
-        if s is None:
-            return super().__call__(x)
-        if isinstance(x, AffineMap):
-            return super().__call__(vstack(x, s))
-        x, s = vector("x", x, None), real("s", s)[..., None]
-        shape = np.broadcast_shapes(x.shape[:-1], s.shape[:-1])
-        both = [np.broadcast_to(a, (*shape, a.shape[-1])) for a in (x, s)]
-        return super().__call__(np.concatenate(both, -1))
+        return super().__call__(x if s is None else _together(x, s))
 
     def __repr__(self) -> str:
         return f"perspective({self.f!r})"
+
+
+class _Known(_Derived):
+    """A perspective that is a simpler expression."""
+
+    def __init__(self, f: Function, base: Function) -> None:
+        super().__init__(base)
+        self.f = f
+
+    def _key(self) -> tuple[Any, ...]:
+        return (self.f, self.base)
+
+    def __call__(self, x: Any, s: Any = None) -> Any:
+        """f(y) at one vector y = (x, s), or f(x, s) as cvxpy has it."""
+        return super().__call__(x if s is None else _together(x, s))
+
+    def __repr__(self) -> str:
+        return f"perspective({self.f!r})"
+
+
+class _Beside(Operator):
+    """v -> (v, <z, v>)."""
+
+    _arrays: ClassVar = {"z": 1}
+
+    def __init__(self, z: Array) -> None:
+        self.z, self.rows, self.cols = z, z.shape[-1] + 1, z.shape[-1]
+
+    def forward(self, x: Array) -> Array:
+        last = np.vecdot(self.z, x)[..., None]
+        return np.concatenate(
+            [np.broadcast_to(x, (*last.shape[:-1], self.cols)), last], -1
+        )
+
+    def adjoint(self, y: Array) -> Array:
+        return y[..., :-1] + y[..., -1:] * self.z
+
+
+def _together(x: Any, s: Any) -> Any:
+    """(x, s) as one vector: arrays, or maps with constants among them."""
+    like = next((a for a in (x, s) if isinstance(a, AffineMap)), None)
+    if like is None:
+        x, s = vector("x", x, None), real("s", s)[..., None]
+        shape = np.broadcast_shapes(x.shape[:-1], s.shape[:-1])
+        both = [np.broadcast_to(a, (*shape, a.shape[-1])) for a in (x, s)]
+        return np.concatenate(both, -1)
+    if not isinstance(x, AffineMap):
+        x = constant("x", x, like, None)
+    if not isinstance(s, AffineMap):
+        s = constant("s", s, like, 1)
+    if s.rows != 1:
+        raise ValueError(f"s must be one number, got a map of {s.rows} rows")
+    return vstack(x, s)
+
+
+def constant(name: str, a: Any, like: AffineMap, size: int | None) -> AffineMap:
+    """A vector as the constant map of the variable of another map."""
+    from scipy.sparse import csr_array
+
+    a = np.atleast_1d(real(name, a))
+    if a.ndim > 1 or a.size != (size or a.size):
+        what = "one number" if size == 1 else "one vector"
+        raise ValueError(f"{name} must be {what} beside a map, got shape {a.shape}")
+    op = Sparse(csr_array((a.size, like.cols)))
+    return AffineMap(like.variable, op, a, (a.size,))
 
 
 def perspective(f: Function, n: Any = None) -> Function:
@@ -320,9 +382,15 @@ def perspective(f: Function, n: Any = None) -> Function:
     n = a_function("f", f).n if n is None else count(n)
     if f.n not in (None, n):
         raise ValueError(f"n must be {f.n}, the number of arguments of f, got {n}")
-    up = Indicator(Box(Interval([0.0], [np.inf])))
     if n is None:
         return Perspective(f)
+    simple = _expression(f, n)
+    return Perspective(f, n) if simple is None else _Known(f, simple)
+
+
+def _expression(f: Function, n: int) -> Function | None:
+    """What the perspective is without a limit, in known cases."""
+    up = Indicator(Box(Interval([0.0], [np.inf])))
     above = Indicator(Box(Interval([-np.inf] * n + [0.0], [np.inf] * (n + 1))))
     if isinstance(f, Affine):
         b = np.zeros(()) if f.map.b is None else f.map.b[..., 0]
@@ -335,4 +403,4 @@ def perspective(f: Function, n: Any = None) -> Function:
         return stack(f, up)
     if isinstance(f, Support):
         return stack(Support(f._body(n)), up)
-    return Perspective(f) if f.n is not None else Perspective(f)
+    return None

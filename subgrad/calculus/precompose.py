@@ -47,11 +47,17 @@ class LinearImage(Set):
         return self.op.forward(self.base._support_point(self.op.adjoint(d)))
 
     def _atom(self, d: Array) -> tuple[Array, Array | None]:
-        s, ray = self.base._atom(self.op.adjoint(d))
-        if ray is not None:
-            ray = self.op.forward(ray)
-            ray = ray if ray @ d > 1e-12 * norm(ray) * norm(d) else None
-        return self.op.forward(s), ray
+        w = self.op.adjoint(d)
+        for _ in range(10):
+            s, ray = self.base._atom(w)
+            if ray is None:
+                return self.op.forward(s), None
+            moved, slope = self.op.forward(ray), ray @ w
+            plain = slope > 1e-10 * norm(ray) * norm(w)
+            if plain or moved @ d > 1e-12 * norm(moved) * norm(d):
+                return self.op.forward(s), moved
+            w = w - slope / (ray @ ray) * ray
+        return np.full(d.shape, np.nan), None
 
     def _face(self, d: Array, eps: Array) -> Set:
         return image(self.op, self.base.exposed_face(self.op.adjoint(d), eps))
@@ -62,7 +68,8 @@ class LinearImage(Set):
     def _contains(self, z: Array, tol: float) -> Array:
         """Of an injective map: whether the one s with A s = z is a member of S."""
         m, n = self.op.rows, self.op.cols
-        if m < n or n > DENSE or self.op.batch or self.base.polyhedral:
+        few = n <= min(m, DENSE) and m * n**2 <= 1e8
+        if not few or self.op.batch or self.base.polyhedral:
             return super()._contains(z, tol)
         U, sigma, V = np.linalg.svd(self.op.dense(), full_matrices=False)
         if sigma[-1] <= 1e-12 * sigma[0]:
@@ -165,19 +172,30 @@ def _project_rest(rest: list[tuple[Operator, Set]], y: Array) -> Array:
         low, up = (np.concatenate([f[i] for f in frames]) for i in (2, 3))
         return centre + nearest_box_image(np.concatenate(G, 1), low, up, y - centre)
     total = MinkowskiSum(tuple(image(op, leaf) for op, leaf in rest))
-    ways: list[Any] = [lambda: _nearest(total, y)]
     size = sum(leaf.dim for _, leaf in rest)
     own = all(type(leaf)._project is not Set._project for _, leaf in rest)
-    if own and size <= DENSE:
-        # Support points of a set without end may lie anywhere on its border.
-        far = not all(leaf.polyhedral or leaf.is_bounded for _, leaf in rest)
-        ways.insert(0 if far else 1, lambda: _by_projections(rest, total, y))
-    for way in ways[:-1]:
+    own = own and size <= DENSE and len(y) * size**2 <= 1e8
+    # Support points of a set without end may lie anywhere on its border.
+    far = not all(leaf.polyhedral or leaf.is_bounded for _, leaf in rest)
+    if own and far:
         try:
-            return np.asarray(way())
+            return _by_projections(rest, total, y)
         except (ProjectionError, NotImplementedError):
-            continue
-    return np.asarray(ways[-1]())
+            return _by_atoms(total, y, 20 * (len(y) + 10))
+    try:
+        return _by_atoms(total, y)
+    except (ProjectionError, NotImplementedError):
+        if not own:
+            raise
+        return _by_projections(rest, total, y)
+
+
+def _by_atoms(total: Set, y: Array, rounds: int | None = None) -> Array:
+    from subgrad.sets.nearest import nearest
+
+    if total.polyhedral:
+        return _nearest(total, y)
+    return nearest(total._atom, y, support=total.support, rounds=rounds)
 
 
 def _by_projections(rest: list[tuple[Operator, Set]], total: Set, y: Array) -> Array:

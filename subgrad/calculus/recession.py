@@ -32,13 +32,18 @@ from subgrad.core import Function, Set, a_function
 from subgrad.functions.distance import Distance
 from subgrad.functions.indicator import Indicator
 from subgrad.functions.linear import Affine, Linear
+from subgrad.functions.log_sum_exp import LogSumExp
+from subgrad.functions.norms import max_entry
 from subgrad.functions.quadratic import Quadratic, SquaredNorm
 from subgrad.functions.separable import Separable
+from subgrad.functions.simplex_entropy import SimplexEntropy
+from subgrad.functions.spectral import SingularFunction, SpectralFunction
 from subgrad.functions.support import Support
 from subgrad.sets.affine_subspace import AffineSubspace
 from subgrad.sets.ball import Ball
 from subgrad.sets.box import Box, whole_space
 from subgrad.sets.domain import Domain
+from subgrad.sets.simplex import Simplex
 
 
 class _Origin(Support):
@@ -75,7 +80,12 @@ def remainder(f: Function, d: Array, w: Array) -> Array:
 @singledispatch
 def _recession(f: Function) -> Function:
     """The support function of the domain of the conjugate."""
-    domain = f.conjugate().domain
+    try:
+        domain = f.conjugate().domain
+    except ValueError as error:
+        raise NotImplementedError(
+            f"the recession function of {f!r}: {error}"
+        ) from error
     if isinstance(domain, Domain):
         raise NotImplementedError(
             f"the recession function of {f!r}: the domain of its conjugate is known "
@@ -112,6 +122,27 @@ def _(f: Quadratic) -> Function:
     flat = w <= f.n * np.finfo(float).eps * w[-1]
     kernel = np.where(flat[:, None], V.T, 0.0)
     return Indicator(AffineSubspace(np.zeros(f.n), kernel))
+
+
+@_recession.register
+def _(f: LogSumExp) -> Function:
+    return max_entry if f.n is None else Support(Simplex(f.n))
+
+
+@_recession.register
+def _(f: SimplexEntropy) -> Function:
+    return _Origin()
+
+
+@_recession.register
+def _(f: SpectralFunction) -> Function:
+    # (f ∘ λ)* = f* ∘ λ, and supports of spectral sets are spectral.
+    return SpectralFunction(_recession(f.f), f.shape[0], f._strict)
+
+
+@_recession.register
+def _(f: SingularFunction) -> Function:
+    return SingularFunction(_recession(f.f), f.shape)
 
 
 @_recession.register
@@ -213,6 +244,12 @@ def _(f: SquaredNorm, d: Array, w: Array) -> Array:
 @_remainder.register
 def _(f: Quadratic, d: Array, w: Array) -> Array:
     return f._value(w)  # likewise, P d = 0
+
+
+@_remainder.register
+def _(f: LogSumExp, d: Array, w: Array) -> Array:
+    """The same of the largest d_i."""
+    return f._value(np.where(d == d.max(-1, keepdims=True), w, -np.inf))
 
 
 @_remainder.register

@@ -9,6 +9,7 @@ import numpy as np
 from subgrad._check import Array
 from subgrad.core import Function, Set, norm, unit
 from subgrad.sets.ball import Ball, ConeBall
+from subgrad.sets.box import point
 
 
 class Distance(Function):
@@ -53,7 +54,10 @@ class Distance(Function):
     def _subdifferential(self, x: Array, eps: Array) -> Set:
         p, away = self._away(x)
         inside = norm(away) == 0
-        cone = self.S._normal_cone(p, np.zeros(()))
+        if np.any(inside):
+            cone = self.S._normal_cone(p, np.zeros(()))
+        else:  # It counts with the factor 0.
+            cone = point(np.zeros(self.S.dim))
         return ConeBall._raw(unit(away), np.where(inside, 1.0, 0.0), cone)
 
     def _directional(self, x: Array, d: Array) -> Array:

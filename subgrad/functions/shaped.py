@@ -37,7 +37,8 @@ class ShapedAtom:
     ) -> None:
         self.make, self.args, self.axes, self.large = make, args, axes, large
         shown = "".join(f", {a!r}" for a in args)
-        self.__name__ = name or f"{make.__name__}(shape{shown})"
+        self.name = name or f"{make.__name__}(shape{shown})"
+        self.__name__ = self.name.partition("(")[0]
         self.__doc__ = f"{doc or make.__doc__}\n\n" + (
             "Called on an affine map X it is a Function of the variable of X, on an "
             "array\nthe value there; `.at(shape)` is the Function of the vector in row "
@@ -73,7 +74,7 @@ class ShapedAtom:
     __hash__ = object.__hash__
 
     def __repr__(self) -> str:
-        return self.__name__
+        return self.name
 
 
 def no_argument(form: str, *parameters: Any) -> None:

@@ -341,7 +341,7 @@ spectral_norm = ShapedAtom(
     singular_values,
     norm_inf,
     name="spectral_norm",
-    doc="""σ_max(X) = max{uᵀ X v : |u| = |v| = 1}, the largest singular value of a matrix.
+    doc="""max{uᵀ X v : |u| = |v| = 1}, the largest singular value of a matrix.
 
 ∂f(X) = conv{u vᵀ : |u| = |v| = 1, uᵀ X v = f(X)} (X not 0).""",
 )

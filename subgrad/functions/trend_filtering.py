@@ -50,7 +50,7 @@ def _degree(order: Any) -> int:
 
 
 def trend_filtering(order: int = 1) -> ShapedAtom:
-    """|D^{order + 1} x|_1 of a vector, D the forward differences: see TrendFiltering."""
+    """|D^{order + 1} x|_1 of a vector, D its differences: see `TrendFiltering`."""
     no_argument("trend_filtering()", order)
     return ShapedAtom(
         TrendFiltering,

@@ -54,15 +54,16 @@ def settle(
         scale = _scale(z, size)
         if np.all((level <= 16 * EPS * scale) | (stuck >= 2)):
             break
+        chord: Move | None = None
         if z.shape[-1] <= SMALL:
             steps, drift, chord = _newton(move, z, r, 1e-7 * scale)
             trials = z + steps
         else:
-            trials, drift, chord = _mixed([*past, (z, r)], damp)[None], r[None], None
+            trials, drift = _mixed([*past, (z, r)], damp)[None], r[None]
         found = np.where(active[..., None], move(trials), 0.0)
-        for _ in range(CORRECTIONS if chord else 0):
+        for _ in range(CORRECTIONS):
             # A long step along a curved face leaves it: back, across the face.
-            if np.all((norm(found) <= 0.5 * level).any(0) | ~active):
+            if chord is None or np.all((norm(found) <= 0.5 * level).any(0) | ~active):
                 break
             again = trials + chord(found)
             news = np.where(active[..., None], move(again), 0.0)

@@ -86,8 +86,9 @@ class Epigraph(Set):
         if np.isposinf(self._support(d)):
             # The steepest ray, by Moreau's decomposition of d.
             ray = self._recession()._project(d)
-            slope = ray @ d > 1e-12 * norm(ray) * norm(d)
-            return self._project(np.zeros(self.dim)), ray if slope else None
+            if ray @ d > 1e-12 * norm(ray) * norm(d):
+                return self._project(np.zeros(self.dim)), ray
+            return np.full(self.dim, np.nan), None  # neither is to be had
         return self._support_point(d), None
 
     def _face(self, d: Array, eps: Array) -> Set:

@@ -53,6 +53,10 @@ class ExponentialHypograph(Set):
         fixed = np.vecdot(self._fixed(np.zeros_like(d), self.tip), d)
         return np.where(self.free, own, 0.0).sum(-1) + fixed
 
+    def _steep(self, x: Array, y: Array) -> Mask:
+        """Where there is one support point, and x / y is a number."""
+        return (x > 0) & (y > 0) & (x / np.finfo(x.dtype).max < y)
+
     def _touch(self, x: Array, y: Array) -> Array:
         """The support point in positive directions."""
         with np.errstate(over="ignore"):
@@ -66,7 +70,7 @@ class ExponentialHypograph(Set):
         """A support point, or a member nearly as good where there is none."""
         x, y = self._halves(d)
         top = np.maximum(np.maximum(np.abs(x), np.abs(y)), np.finfo(float).tiny)
-        steep = (x > 0) & (y > 0)
+        steep = self._steep(x, y)
         x, y = (np.where(steep, v, np.maximum(v, 1e-8 * top)) for v in (x, y))
         return self._fixed(self._touch(x, y), self.tip)
 
@@ -79,7 +83,7 @@ class ExponentialHypograph(Set):
 
     def _face(self, d: Array, eps: Array) -> ExponentialHypograph:
         x, y = self._halves(d)
-        steep, flat = (x > 0) & (y > 0), (x == 0) & (y == 0)
+        steep, flat = self._steep(x, y), (x == 0) & (y == 0)
         touch = self._touch(np.where(steep, x, 1.0), np.where(steep, y, 1.0))
         tip = self._fixed(touch, self.tip)
         tip = np.where(np.concatenate([self.free & flat] * 2, -1), 0.0, tip)

@@ -29,9 +29,8 @@ class Intersection(Set):
     (up to closure; F the exposed face). Supports and projections come from the
     projections of the S_i and end with points x_i of S_i and y_i in N(x_i) that agree,
     and add up to d, to 1e-12 of their size: the answer is exact for sets shifted by
-    that much (where curved sets only touch, no split attains the minimum, and that may
-    move points by 1e-6). ProjectionError where this is not reached, or where it is not
-    decided whether the sets meet.
+    that much. ProjectionError where this is not reached, as for curved sets that only
+    touch (no split attains the minimum), or where it is not decided whether they meet.
     The normal cone is `exact` where all sets are polyhedral, or a point is known that
     lies in the polyhedral ones and in the relative interiors of the others
     (Rockafellar, Convex Analysis, 16.4, 18.1, 23.8). Sets that are 1e-9 of their size

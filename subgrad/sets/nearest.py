@@ -38,6 +38,7 @@ Atom = Callable[[Array], tuple[Array, Array | None]]
 
 TOL = 1e-9  # what is proved, relative to the size of the data
 ROOM = 1e-6  # what is proved at least, relative to 1 + |y| + |p|
+MOVES = 900  # projections on a preimage, beyond which it is too flat to be found
 WARM = 100  # gradient steps that guess the active set of a wide box
 
 
@@ -57,12 +58,16 @@ def nearest(
     y: Array,
     scale_hint: float | None = None,
     vertices: Array | None = None,
+    support: Callable[[Array], Array] | None = None,
+    rounds: int | None = None,
 ) -> Array:
     """p* = argmin |p - y| over p in S, a set known by its support points.
 
     `atom(d)` gives (point, ray): a maximiser of <., d> over S, and None or a recession
     direction of S with <ray, d> > 1e-12 |ray| |d|, the steepest one per length.  With
-    `vertices` (m, n) the set is their hull and atom is not asked.  y is (n,).
+    `vertices` (m, n) the set is their hull and atom is not asked.  y is (n,).  Where a
+    supremum may not be attained, or not by the point of `atom`, `support` is h_S, and
+    the gap that of it.  At most `rounds` atoms are asked for.
 
     With vertices the error is proved to be at most 1e-9 max |v_i - y|, by (i) or (ii).
     Atoms are rounded by whoever computes them, and gaps below that rounding mean
@@ -76,7 +81,8 @@ def nearest(
         return _nearest_vertices(np.asarray(vertices, dtype=np.float64), y)
     if atom is None:
         raise ValueError("nearest needs atom or vertices, got None for both")
-    return _nearest_atoms(atom, y, scale_hint or 0.0)
+    rounds = 50 * (y.size + 10) if rounds is None else rounds
+    return _nearest_atoms(atom, y, scale_hint or 0.0, support, rounds)
 
 
 def _unit(n: int) -> Array:
@@ -145,14 +151,20 @@ def _sharpen(atom: Atom, y: Array, r: Array, tol: float) -> Array | None:
     return None
 
 
-def _nearest_atoms(atom: Atom, y: Array, size: float) -> Array:
+def _nearest_atoms(
+    atom: Atom,
+    y: Array,
+    size: float,
+    support: Callable[[Array], Array] | None,
+    rounds: int,
+) -> Array:
     n = y.size
     limit = 50 * (n + 10)
     points = [_ask(atom, y if y.any() else np.ones(n))[0] - y]
     rays: list[Array] = []
     scale, gap, trial, error = 0.0, np.inf, 1e-4, np.inf
     room = ROOM * (1 + float(np.linalg.norm(y)))
-    for _ in range(limit):
+    for _ in range(rounds):
         size = max(size, float(np.linalg.norm(points[-1])))
         if size == 0:
             return y.copy()
@@ -177,9 +189,14 @@ def _nearest_atoms(atom: Atom, y: Array, size: float) -> Array:
         point, ray = _ask(atom, -p)
         s = (point - y) / scale
         if ray is None:
-            if np.linalg.norm(s - p) <= close:
-                return point
             gap = float(p @ (p - s))
+            if support is not None:
+                # What it says beyond the rounding of y; at rays too faint it is inf.
+                h = (float(support(-p)) + p @ y) / scale + p @ p
+                hidden = 16 * EPS * length * float(np.linalg.norm(y) / scale + length)
+                gap = max(gap, h - hidden) if np.isfinite(h) else gap
+            if gap <= length * close and np.linalg.norm(s - p) <= close:
+                return point
             if gap <= trial and np.linalg.norm(s - p) <= 1e-2 * unit:
                 trial = 1e-3 * gap
                 sharp = _sharpen(atom, y, -scale * p, scale * close)
@@ -233,7 +250,13 @@ def nearest_image(
         return A @ project(y @ A / sigma[0] ** 2)
     start = project((U.T @ y / sigma) @ V)
     unit = np.asarray(float(np.linalg.norm(start)) + size / sigma[0])
-    error = np.inf
+    error, moves = np.inf, iter(range(MOVES))
+
+    def settle(z: Array) -> Array:
+        if next(moves, None) is None:
+            raise _failed(f"error {error:.1e} after {MOVES} projections")
+        return project(z)
+
     for step in (1 / (sigma[0] * sigma[-1]), 1 / sigma[0] ** 2, 1 / sigma[-1] ** 2):
         shrink = step * sigma**2 / (1 + step * sigma**2)
         shift = (shrink / sigma * (U.T @ y)) @ V
@@ -241,7 +264,7 @@ def nearest_image(
         def fit(z: Array, shrink: Array = shrink, shift: Array = shift) -> Array:
             return z + shift - (shrink * (z @ V.T)) @ V
 
-        x, away, _ = split([fit, project], start, unit, np.True_)
+        x, away, _ = split([fit, settle], start, unit, np.True_)
         s, v = x[-1], away[-1] / step
         p = A @ s
         r = y - p

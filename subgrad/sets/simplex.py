@@ -153,6 +153,13 @@ class CappedSimplex(Set):
         at, poured, _ = pour(z, np.broadcast_to(slack, y.shape[:-1]).reshape(-1))
         s = np.array(np.broadcast_to(self.lower, y.shape), z.dtype, order="C")
         s.reshape(-1)[at] += poured
+        # A member stays where it is: rounding would lift it off its active bounds.
+        inside = np.all((y >= self.lower) & (y <= self.upper), -1)
+        if np.any(inside):
+            off = np.abs(y.sum(-1) - self.total)
+            size = np.abs(self.lower).sum(-1) + np.abs(self.total)
+            inside = inside & (off <= 16 * np.finfo(s.dtype).eps * size)
+            s = np.where(inside[..., None], y, s)
         return s
 
     def _search(self, y: Array) -> tuple[Array, bool]:
@@ -234,12 +241,11 @@ class CappedSimplex(Set):
         return np.all(open_ | fixed, -1) & self._contains(z, 1e-9)
 
     def _normal_cone(self, x: Array, eps: Array) -> Set:
-        from subgrad.sets.affine_subspace import AffineSubspace
         from subgrad.sets.box import Box
+        from subgrad.sets.sloped_box import SlopedBox
 
-        line = AffineSubspace(np.zeros(self.dim), np.ones((1, self.dim)))
         box = Box._raw(self.lower, self.upper)
-        return box._normal_cone(x, np.zeros(())) + line
+        return SlopedBox.over(box._normal_cone(x, np.zeros(())))
 
     def _part(self, low: Mask, high: Mask) -> CappedSimplex:
         lower = np.where(low, np.maximum(self.lower, 0), self.lower)

@@ -2,6 +2,7 @@
 
 from subgrad.solvers.bounded_polyak import BoundedPolyak
 from subgrad.solvers.certificate import (
+    BestCertificate,
     CutCertificate,
     SubgradientCertificate,
     certify,
@@ -41,6 +42,7 @@ from subgrad.solvers.switching import Switching
 
 __all__ = [
     "Accuracy",
+    "BestCertificate",
     "BoundedPolyak",
     "Constant",
     "ConstantLength",

@@ -211,9 +211,13 @@ class SubgradientCertificate:
 
     def verify(self, f: Function) -> bool:
         """Whether g belongs to f.subdifferential(x, eps) and gives the bound."""
+        from subgrad.solvers.problem import split
+
         if np.any(np.less(self.eps, 0)) or np.any(np.less(self.radius, 0)):
             return False
-        f = restricted(f, self.constraint)
+        if self.constraint is not None:
+            # The budget eps is shared among the terms, so each set must be there once.
+            f = restricted(split(f)[0] or f, self.constraint)
         if np.any(np.isneginf(self.lower_bound)):
             # Where no bound is claimed g must still be what it is said to be.
             away = f.subdifferential(self.x, self.eps).distance(self.g)
@@ -257,8 +261,9 @@ def subgradient_bound(
     size = norm(np.where(np.isinf(reach), 0.0, reach))
     length = norm(g) + S.distance(g)
     # 0 · inf = 0: a zero subgradient needs no radius.
-    away = np.where(length > 0, length * radius, 0.0)
-    blur = np.where(length > 0, size * radius, 0.0) + np.abs(value) + eps + away
+    far = np.where((length > 0) & np.isfinite(radius), radius, 0.0)
+    away = np.where((length > 0) & np.isinf(radius), np.inf, length * far)
+    blur = size * far + np.abs(value) + eps + away
     return value - eps - away, ULPS * np.finfo(np.float64).eps * blur
 
 

@@ -105,12 +105,13 @@ def minimize(
     radius: Any = None,
     feasibility: float = 1e-6,
     record: int = 0,
-    cuts: int = 200,
+    cuts: int | None = None,
 ) -> Result:
     r"""Minimise f, from x0 (..., n), over a closed convex set.
 
     Every leading axis of x0, and of the parameters of f, is a batch of problems, each
-    with its own best point and end. `constraint` is a Set, `constraints` a list of
+    with its own best point and end. `constraint` is a Set, and cuts those of indicators
+    among the terms of f; `constraints` is a list of
     Functions g for g(x) <= 0 (or affine maps, for all rows); points where no g is above
     `feasibility` count as feasible, and the best of them is the result. `method` is a
     Solver or its name, see `solvers.auto`.
@@ -121,23 +122,29 @@ def minimize(
     `sublevel_radius` where a Gap is asked for and, unasked, for up to 16 problems of up
     to 500 variables. A zero subgradient always ends a run.
 
-    With a bounded region the run keeps up to `cuts` cuts per problem, 0 for none. Their
-    best average is the certificate of the result, and the point where they are lowest
-    is tried as a last one: one linear program per problem, one after the other, some
-    milliseconds each. `record` = k keeps every k-th value in `history`.
+    With a bounded region the run keeps up to `cuts` cuts per problem, 0 for none, by
+    default 200 or, for n <= 200, 3 n if that is more: a proof may need n + 1 of the
+    right ones. Their best average is the certificate of the result, and the point where
+    they are lowest is tried as a last one: one linear program per problem, one after
+    the other, some milliseconds each. `record` = k keeps every k-th value in `history`.
 
     callback(intermediate_result) is called after every iteration with a Result of the
     best point so far, and ends the run by raising StopIteration. `progress` shows a bar
     (tqdm). Ctrl-C and an exception in the oracle end the run with the best point and
-    the status "interrupted" or "error"; exceptions at x0, in the first step and in the
-    callback come through.
+    the status "interrupted" or "error", and no function is called any more; exceptions
+    at x0, in the first step and in the callback come through.
+
+    `certificate.verify(f)` checks the bound of the result afresh, constraint set or
+    not; with constraint functions it is `certificate.verify(f, constraints)`.
     """
     problem = Problem(f, constraint, optimum, radius, constraints, feasibility)
-    if record < 0 or cuts < 0:
+    if record < 0 or (cuts is not None and cuts < 0):
         raise ValueError(f"record and cuts must be >= 0, got {record} and {cuts}")
     if not isinstance(stop, Stop | None):
         raise TypeError(f"stop must be a Stop, got {type(stop).__name__}")
     x = problem.start(x0)
+    if cuts is None:
+        cuts = max(200, 3 * x.shape[-1] if x.shape[-1] <= PROVED else 0)
     solver, why = choose(method, problem, stop, x)
     bundle = _bundle(problem, x, stop, cuts)
     if stop is None:
@@ -218,6 +225,7 @@ def _bundle(problem: Problem, x: Array, stop: Stop | None, cuts: int) -> Cuts | 
     return bundle
 
 
+PROVED = 200  # variables up to which cuts are kept for a proof
 NONFINITE = "the oracle gave inf or nan: the step left the domain, or f is unbounded"
 
 

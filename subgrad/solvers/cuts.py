@@ -293,13 +293,22 @@ def cut_weights(
     sides = h[steep] / long[steep, None]
     rows = np.vstack([rows, np.hstack([sides, np.zeros((len(steep), 1))])])
     right = np.append(right, room[steep] / (long[steep] * length))
-    result = linprog(
-        np.append(np.zeros(n), 1.0),
-        A_ub=rows,
-        b_ub=right,
-        bounds=[*(np.stack([low, high], -1) / length), (None, None)],
-        method="highs",
-    )
+    # Now and then HiGHS takes a hundred times the usual number of steps: another way
+    # of pricing does not then.
+    for pricing in ("steepest", "devex"):
+        result = linprog(
+            np.append(np.zeros(n), 1.0),
+            A_ub=rows,
+            b_ub=right,
+            bounds=[*(np.stack([low, high], -1) / length), (None, None)],
+            method="highs-ds",
+            options={
+                "maxiter": 10 * sum(rows.shape),
+                "simplex_dual_edge_weight_strategy": pricing,
+            },
+        )
+        if result.status != 1:
+            break
     if result.status != 0 or result.x is None:
         return first, np.zeros(n), mu
     pull = np.maximum(-result.ineqlin.marginals, 0.0)

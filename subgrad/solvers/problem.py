@@ -14,6 +14,7 @@ from subgrad.calculus.maximum import maximum
 from subgrad.core import Function, Set, a_function
 from subgrad.functions.indicator import Indicator
 from subgrad.functions.norms import max_entry
+from subgrad.sets.intersection import intersection
 
 
 def split(f: Function) -> tuple[Function | None, list[Set]]:
@@ -60,7 +61,8 @@ def largest(limits: tuple[Function, ...]) -> Function:
 class Problem:
     r"""Minimise f over a closed convex set C, subject to g(x) <= 0 for every g given.
 
-    Indicators among the terms of f are taken out and become the constraint set.
+    Indicators among the terms of f are taken out: the constraint set is what all their
+    sets and the one given have in common.
     `optimum` is f* where it is known, `radius` a bound on the distance from the
     starting point to a minimiser: numbers, or one per problem, that are believed. A
     point counts as feasible where no g is above `feasibility`. `limit` is the largest
@@ -84,16 +86,12 @@ class Problem:
         if f is None:
             raise ValueError("f must have a term that is not an indicator")
         sets += [] if self.constraint is None else [self.constraint]
-        if len(sets) > 1:
-            raise ValueError(
-                f"{len(sets)} constraint sets, but a method projects onto one: give "
-                "their intersection as one Set"
-            )
-        if sets and not np.all(sets[0].nonempty):
+        C = intersection(*sets) if sets else None
+        if C is not None and not np.all(C.nonempty):
             raise ValueError("constraint must not be empty")
         put = object.__setattr__
         put(self, "function", f)
-        put(self, "constraint", sets[0] if sets else None)
+        put(self, "constraint", C)
         limits = limit_functions(self.constraints)
         put(self, "constraints", limits)
         put(self, "feasibility", float(nonnegative("feasibility", self.feasibility)))

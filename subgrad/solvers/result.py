@@ -19,11 +19,12 @@ class Result:
     """What a run found. Numbers per problem have the shape x0.shape[:-1].
 
     x, fun: the best point and its value; lower_bound <= f* proved by `certificate` (or
-    the optimum that was given), gap = fun - lower_bound; status one word and `message`
-    a sentence; success: whether the stop is a proof; nit, nfev: steps and oracle calls;
-    history: the values recorded, one row each; violation: the largest of 0 and the
-    constraint functions at x. Where no point of the region is feasible the certificate
-    bounds the largest constraint function from below. Fields are also keys.
+    the optimum that was given), which certificate.verify(f) confirms, with constraint
+    functions verify(f, constraints); gap = fun - lower_bound; status one word and
+    `message` a sentence; success: whether the stop is a proof; nit, nfev: steps and
+    oracle calls; history: the values recorded, one row each; violation: the largest of
+    0 and the constraint functions at x. Where no point of the region is feasible the
+    certificate bounds the largest constraint function from below. Fields are also keys.
     """
 
     x: Array
@@ -95,7 +96,7 @@ class Outcome:
                 kept[new] = np.broadcast_to(now, kept.shape)[new]
         if self.seen is not None:
             for kept, now in zip(self.seen, state.seen, strict=True):
-                kept[new] = now[new]
+                kept[new] = np.asarray(now)[new]
         self.reasons[status] = reason
         self.running = self.running & ~new
 
@@ -112,8 +113,11 @@ class Outcome:
 
 def intermediate(state: State, history: list[Array], problem: Problem) -> Result:
     """What a callback is given: the best point so far."""
-    shape, calls = state.value.shape, state.calls
-    over = 0.0 if problem.limit is None else problem.violation(state.best_x)[()]
+    shape, calls, over = state.value.shape, state.calls, 0.0
+    if state.seen is not None:
+        over = np.maximum(state.seen[1], 0.0)[()]
+    elif problem.limit is not None:
+        over = problem.violation(state.best_x)[()]
     low, fun = np.full(shape, -np.inf)[()], np.asarray(state.best_value)[()]
     return Result(
         x=state.best_x.copy(), fun=fun, lower_bound=low, gap=fun - low,

@@ -72,7 +72,8 @@ class Switching:
         zero = np.zeros_like(value)
         best = np.where(over <= problem.feasibility, value, np.inf)
         memory = Switch(over, zero, zero + reach)
-        return State(0, x, value, g, squared, x, best, memory, failed, limit=(over, h))
+        state = State(0, x, value, g, squared, x, best, memory, failed)
+        return state._replace(limit=(over, h), seen=(value, over))
 
     def step(self, problem: Problem, state: State) -> State:
         """One step and one call of the oracles of f and of the g_i."""
@@ -101,6 +102,10 @@ class Switching:
         none = np.isposinf(state.best_value)
         better = feasible & (value < state.best_value)
         better |= ~bad & none & (over < least)
+        seen = (
+            np.where(better, value, state.seen[0]),
+            np.where(better, over, state.seen[1]),
+        )
         return State(
             state.k + 1,
             x,
@@ -114,6 +119,7 @@ class Switching:
             ),
             failed,
             limit=(over, h),
+            seen=seen,
         )
 
 

@@ -93,7 +93,9 @@ class Logistic(Smooth):
         return self._value(abs(t))
 
     def _gap(self, t: Array) -> Callable[[Array], tuple[Array, Array]]:
-        return lambda g: _divergence(g, t)
+        # Once for all g, most of the work.
+        off, on = np.logaddexp(0, -t), np.logaddexp(0, t)
+        return lambda g: _from(g, off, on)
 
     def _prox(self, t: Array, step: Number) -> Array:
         """
@@ -166,9 +168,14 @@ def _divergence(t: Array, s: Array) -> tuple[Array, Array]:
     t log(t / σ) + (1 - t) log((1 - t) / (1 - σ)) with σ = 1 / (1 + exp -s), and its
     size. It is φ(t) + φ*(s) - s t without the cancellation of φ*(s) and s t.
     """
+    return _from(t, np.logaddexp(0, -s), np.logaddexp(0, s))
+
+
+def _from(t: Array, off: Array, on: Array) -> tuple[Array, Array]:
+    """The divergence where -log σ = off and -log(1 - σ) = on."""
     entropy = BinaryEntropy()._value(t)
     inside = np.clip(t, 0, 1)
-    cross = inside * np.logaddexp(0, -s) + (1 - inside) * np.logaddexp(0, s)
+    cross = inside * off + (1 - inside) * on
     return entropy + cross, abs(entropy) + cross
 
 
