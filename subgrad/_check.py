@@ -21,7 +21,8 @@ def real(name: str, a: Any, *, infinite: bool = False) -> Array:
     if a.dtype.kind not in "biuf":
         known = isinstance(given, list | tuple | np.ndarray)
         what = f"dtype {a.dtype}" if known else type(given).__name__
-        raise TypeError(f"{name} must be an array of real numbers, got {what}")
+        hint = "; of an expression x write f(parameters)(x)" * (what == "AffineMap")
+        raise TypeError(f"{name} must be an array of real numbers, got {what}{hint}")
     if a.dtype != np.float32:
         a = a.astype(np.float64, copy=False)
     # One reduction that looks at every entry without writing an array of booleans.

@@ -383,4 +383,4 @@ def _nearest(S: Set, y: Array) -> Array:
     corners = S._corners()
     if corners is not None and not len(corners[1]):
         return nearest(None, y, vertices=corners[0])
-    return nearest(S._atom, y)
+    return nearest(S._atom, y, support=S.support)

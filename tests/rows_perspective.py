@@ -116,6 +116,6 @@ SETS: dict[str, Any] = {
         sg.Box(sg.Interval([-1.0, -0.5], [1.0, 1])), sg.Ball([0.2, 0.3], 1.1)
     ),
     "two balls": Intersection(sg.Ball([0.0, 0]), sg.Ball([1.0, 0.2], 0.8)),
-    "half-space and simplex": Intersection(sg.HalfSpace([1.0, 2], 1.4), Simplex(2)),
+    "half-space and simplex": Intersection(sg.HalfSpace([1.0, 2], 1.5), Simplex(2)),
     "wedge": Intersection(sg.HalfSpace([1.0, 2], 0.8), sg.HalfSpace([1.0, -1], 0.8)),
 }

@@ -2,6 +2,7 @@
 
 import itertools
 import runpy
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from subgrad.solvers import (
     minimize,
 )
 from subgrad.solvers import shor as shor_module
-from subgrad.solvers.certificate import SubgradientCertificate, subgradient_bound
+from subgrad.solvers.certificate import SubgradientCertificate
 from subgrad.solvers.set_descent import SetDescent, SmallSubgradient
 from subgrad.solvers.shor import Shor
 
@@ -66,6 +67,7 @@ STEPS = {
     "mxhilb": 170,
     "chained_cb3_2": 30,
 }
+LONG = ("rosen_suzuki", "maxquad", "goffin", "mxhilb", "chained_cb3_2")
 
 
 def data(shape=(), seed=0, m=14, n=3):
@@ -82,17 +84,6 @@ def run(method, f, x0, steps, **known):
     return list(itertools.islice(iterate(method, Problem(f, **known), x0), steps + 1))
 
 
-def verified(found, f):
-    """Whether the proof found at the end holds, and gives a bound below the value."""
-    c = found.certificate
-    if not isinstance(c, SubgradientCertificate):
-        return c.verify(f)
-    bound, blur = subgradient_bound(f, c.x, c.eps, c.g, c.radius)
-    proof = SubgradientCertificate(c.x, c.eps, c.g, c.radius, (bound - blur)[()])
-    close = np.abs(bound - found.lower_bound) <= 1e-8 * (1 + np.abs(bound))
-    return proof.verify(f) and np.all(close)
-
-
 # Known optima -------------------------------------------------------------------------
 
 
@@ -106,7 +97,9 @@ def test_shor_on_problems_with_known_optimum(name):
     assert found.nfev == found.nit + 1
 
 
-@pytest.mark.parametrize("name", STEPS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in STEPS]
+)
 def test_set_descent_proves_known_optima(name):
     p = problem(name)
     stop = MaxIter(STEPS[name]) | SmallSubgradient(1e-6)
@@ -115,7 +108,8 @@ def test_set_descent_proves_known_optima(name):
     assert found.success and found.status == "subgradient"
     assert found.lower_bound <= p.optimum + p.accuracy + 1e-14 * size
     assert p.optimum <= found.fun + p.accuracy <= p.optimum + 1e-6 * size
-    assert verified(found, p.function)
+    assert isinstance(found.certificate, SubgradientCertificate)
+    assert found.certificate.verify(p.function)
     assert found.gap <= 1.001e-6 * size
 
 
@@ -178,29 +172,35 @@ def test_units_do_not_matter(method, power):
         other = Shor(length=s)
     else:
         other = method
-    plain = run(method, worst(A, b), x0, 60, radius=5.0)
-    scaled = run(other, worst(A, s * b), s * x0, 60, radius=5.0 * s)
+    plain = run(method, worst(A, b), x0, 40, radius=5.0)
+    scaled = run(other, worst(A, s * b), s * x0, 40, radius=5.0 * s)
     for one, two in zip(plain, scaled, strict=True):
         if isinstance(method, SetDescent) and one.value - plain[-1].value < 1e-9:
             break  # the longest step and the smallest eps are not relative
         assert np.allclose(s * one.x, two.x, rtol=1e-9, atol=1e-9 * s)
 
 
+@cache
+def optimum():
+    return minimize(worst(*data()), np.zeros(3), Shor(), MaxIter(600)).fun
+
+
 @each_method
 @pytest.mark.parametrize("scale", [1e-8, 1e8])
 def test_badly_scaled_data(method, scale):
     A, b = data()
-    best = minimize(worst(A, b), np.zeros(3), Shor(), MaxIter(600)).fun
+    best = optimum()
     for f, unit in (
         (worst(scale * A, b * scale), scale),
         (worst(A, scale * b), scale),
         (worst(scale * A, b), 1.0),
     ):
-        steps = 900 if isinstance(method, Shor) else 60
+        steps = 700 if isinstance(method, Shor) else 40
         found = minimize(f, np.zeros(3), method, MaxIter(steps), cuts=0)
         assert found.fun == pytest.approx(unit * best, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_shor_runs_for_long():
     A, b = data()
     f = worst(A * [1.0, 1e3, 1e6], b)
@@ -231,7 +231,7 @@ def test_every_step_descends_and_every_proof_holds(name):
         p = problem(name, n=4 if name in ("goffin", "lad") else None)
         f, x0, best = p.function, p.x0, p.optimum
     rng = np.random.default_rng(0)
-    states = run(SetDescent(), f, x0, 40, radius=10.0)
+    states = run(SetDescent(), f, x0, 25, radius=10.0)
     for before, after in itertools.pairwise(states):
         move = np.linalg.norm(after.x - before.x)
         assert (after.value < before.value) == (move > 0)
@@ -292,8 +292,8 @@ def test_constraint_sets(name):
     assert f(found.x) == pytest.approx(found.fun, rel=1e-14)
     assert found.lower_bound <= optimum + 1e-7 * size
     assert optimum - 1e-7 * size <= found.fun <= optimum + 2e-6 * size
-    if found.status == "subgradient":
-        assert verified(found, f + Indicator(C))
+    assert found.certificate.verify(f)
+    assert found.certificate.verify(f + Indicator(C))
     with_indicator = minimize(
         f + Indicator(C), np.ones(3), SetDescent(), stop, radius=6.0, cuts=0
     )
@@ -346,7 +346,7 @@ def test_batch_is_a_loop(method):
     A, b = data((4,))
     x0 = np.random.default_rng(5).standard_normal((4, 3))
     radius = np.array([3.0, 4.0, 5.0, 6.0])
-    stop = MaxIter(80) | SmallSubgradient(1e-7)
+    stop = MaxIter(40) | SmallSubgradient(1e-4)
     found = minimize(worst(A, b), x0, method, stop, radius=radius, cuts=0)
     for i in range(4):
         f = worst(A[i], b[i])
@@ -361,10 +361,10 @@ def test_batch_is_a_loop(method):
 @each_method
 def test_two_batch_axes(method):
     A, b = data((2, 3), m=8, n=2)
-    found = minimize(worst(A, b), np.zeros((3, 2)), method, MaxIter(20), cuts=0)
+    found = minimize(worst(A, b), np.zeros((3, 2)), method, MaxIter(9), cuts=0)
     assert found.x.shape == (2, 3, 2) and found.fun.shape == (2, 3)
     for i in np.ndindex(2, 3):
-        one = minimize(worst(A[i], b[i]), np.zeros(2), method, MaxIter(20), cuts=0)
+        one = minimize(worst(A[i], b[i]), np.zeros(2), method, MaxIter(9), cuts=0)
         assert found.fun[i] == pytest.approx(one.fun, rel=1e-9)
 
 
@@ -573,6 +573,7 @@ def test_refused(make, text):
         make()
 
 
+@pytest.mark.slow
 def test_example(capsys, monkeypatch):
     path = Path(__file__).parents[1] / "examples" / "set_descent.py"
     example = runpy.run_path(str(path))

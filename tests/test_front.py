@@ -396,8 +396,10 @@ SEVERAL = {
 }
 
 
-@pytest.mark.parametrize("name", SEVERAL)
-@pytest.mark.parametrize("method", ["auto", "set descent"])
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [("balls", "auto"), ("balls", "set descent"), ("three", "auto")],
+)
 def test_several_sets_are_one(name, method):
     C, *others = SEVERAL[name]
     f = LAD
@@ -530,7 +532,7 @@ def test_radii_over_the_table():
     rng, found = np.random.default_rng(0), 0
     for row in FUNCTIONS:
         x = row.points()
-        x = x[np.isfinite(row.f.value(x))][::9]
+        x = x[np.isfinite(row.f.value(x))][::18]
         if np.ndim(row.f.value(x[0])):
             continue
         d = np.concatenate([rng.standard_normal((60, row.n)), np.eye(row.n)])
@@ -549,7 +551,7 @@ def test_radii_over_the_table():
                 least = min(row.f.value(x0 + R * s * d).min() for s in (0, 0.5, 1))
                 beyond = min(row.f.value(x0 + R * s * d).min() for s in (1.001, 2))
                 assert beyond >= least - 1e-6, row.name
-    assert found > 100
+    assert found > 80
 
 
 def test_a_region_that_is_too_small_is_refused():
@@ -758,7 +760,10 @@ def test_an_oracle_that_broke_down_is_left_alone(name, error):
         if radius is None and name in ("linear decay", "bounded polyak"):
             continue
         stop = MaxIter(100)
-        found = minimize(f, x0, name, stop, radius=radius, **given, **limits)
+        try:
+            found = minimize(f, x0, name, stop, radius=radius, **given, **limits)
+        except KeyboardInterrupt:
+            pytest.fail("it was asked again")
         assert f.calls == 41 and not found.success
         assert found.status == ("error" if type(error) is OSError else "interrupted")
         assert found.fun == pytest.approx(LAD(found.x), rel=1e-14)
@@ -770,10 +775,10 @@ def test_an_oracle_that_broke_down_is_left_alone(name, error):
 
 @pytest.mark.parametrize("x0", [np.zeros(3), np.ones(3)])
 def test_constraint_functions_that_broke_down_are_left_alone(x0):
-    g = norm2(X - 1) - 0.5
-    for k in (4, 30):
+    for k, g in ((6, norm1(X - [1, 2, 4]) - 0.1), (30, norm2(X - 1) - 0.5)):
         limit = Failing(k, OSError("no licence"), g)
-        found = minimize(LAD, x0, stop=MaxIter(100), constraints=[limit], radius=3.0)
+        found = minimize(LAD, x0, stop=MaxIter(100), constraints=[limit], radius=9.0)
+        assert found.violation < g(x0) or k > 6
         assert found.status == "error" and limit.calls == k + 1
         assert found.fun == pytest.approx(LAD(found.x), rel=1e-14)
         assert found.violation == pytest.approx(max(0, g(found.x)), abs=1e-14)
@@ -814,6 +819,35 @@ def test_every_result_has_a_certificate():
     assert not forged.verify(LAD)
 
 
+@pytest.mark.parametrize("limits", [(0, 1, 1000), (0, 1, 1, 1000)])
+def test_a_linear_program_that_takes_too_long_is_tried_again(monkeypatch, limits):
+    from scipy import optimize
+
+    real, seen = optimize.linprog, []
+
+    def linprog(*args, options, **rest):
+        seen.append((rest["method"], options))
+        assert len(seen) > 2 or options["maxiter"] > 100
+        return real(*args, options=options | {"maxiter": limits[len(seen)]}, **rest)
+
+    stop = MaxIter(60)
+    plain = minimize(LAD, np.zeros(3), "subgradient", stop, radius=5.0)
+    monkeypatch.setattr(optimize, "linprog", linprog)
+    again = minimize(LAD, np.zeros(3), "subgradient", stop, radius=5.0)
+    assert len(seen) == len(limits) - 1
+    assert all(s not in seen[:i] for i, s in enumerate(seen))
+    assert again.lower_bound == pytest.approx(plain.lower_bound, rel=1e-9)
+
+
+@pytest.mark.slow
+def test_enough_cuts_for_a_proof():
+    rng = np.random.default_rng(1)
+    M, c = rng.standard_normal((240, 120)), rng.standard_normal(240)
+    f, stop = norm1(M @ variable(120) - c), MaxIter(2500) | Gap(1e-4)
+    assert minimize(f, np.zeros(120), stop=stop).success
+    assert not minimize(f, np.zeros(120), stop=stop, cuts=200).success
+
+
 class Knowing:
     """The subgradient method with Polyak's steps, which hands out a proof."""
 
@@ -834,25 +868,14 @@ class Knowing:
 @pytest.mark.parametrize("steps", [1, 12])
 @pytest.mark.parametrize("C", [None, Ball(np.zeros(3), 0.2), sg.Simplex(3)])
 def test_the_certificate_of_set_descent_verifies(C, steps):
-    f = norm1(variable(3) - B[:12].reshape(4, 3))
-    for radius in (6.0, None, np.array([6.0, 9.0, 30.0, 1e6])):
+    f, stop = norm1(X - B[:12].reshape(4, 3)), MaxIter(steps)
+    whole = f if C is None else f + Indicator(C)
+    for radius in (None, np.array([6.0, 9.0, 30.0, 1e6])):
         for cuts in (0, 200):
-            found = minimize(
-                f,
-                np.ones(3),
-                "set descent",
-                MaxIter(steps),
-                C,
-                radius=radius,
-                cuts=cuts,
-            )
+            run = {"radius": radius, "cuts": cuts}
+            found = minimize(whole, np.ones(3), "set descent", stop, **run)
             proof = found.certificate
-            assert proof.verify(f), (radius, cuts)
-            if C is not None:
-                assert minimize(
-                    f + Indicator(C), np.ones(3), "set descent", MaxIter(steps),
-                    radius=radius, cuts=cuts,
-                ).certificate.verify(f + Indicator(C))  # fmt: skip
+            assert proof.verify(f) and proof.verify(whole), (radius, cuts)
             lower = np.minimum(proof.lower_bound, found.fun)
             assert np.array_equal(found.lower_bound, lower)
             if radius is not None:
@@ -875,6 +898,8 @@ def test_of_each_problem_the_better_certificate():
     assert np.array_equal(both.lower_bound, expected)
     assert both.certificate.verify(f)
     assert not both.certificate.verify(0.5 * f)
+    forged = type(first)(first.x, first.eps, first.g, first.radius, 1e9)
+    assert not type(both.certificate)((second, forged)).verify(f)
     again = pickle.loads(pickle.dumps(both.certificate))
     assert np.array_equal(again.lower_bound, expected) and again.verify(f)
 

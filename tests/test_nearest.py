@@ -10,6 +10,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+import subgrad as sg
 from subgrad.sets._least_squares import LeastSquares
 from subgrad.sets.nearest import (
     ProjectionError,
@@ -632,3 +633,89 @@ def test_a_core_that_stops_early_is_refused(monkeypatch):
     corners = np.array([[1.0, 0], [0, 1], [3, 3]])
     with pytest.raises(module.ProjectionError, match="gap"):
         module.nearest(None, np.array([-1.0, -0.5]), vertices=corners)
+
+
+# -------------------------------------------- images of curved sets without end
+
+
+def at_the_apex(f, A):
+    x = sg.variable(A.shape[1])
+    return f(A @ x).subdifferential(np.zeros(A.shape[1]))
+
+
+APEX = {
+    "quad_over_lin": (sg.quad_over_lin, 3),
+    "matrix_frac": (sg.matrix_frac.at(2), 6),
+    "huber": (sg.Perspective(sg.separable(sg.huber(1.0))), 3),
+    "entropy": (sg.Perspective(sg.separable(sg.entropy)), 3),
+    "relative entropy": (sg.joint_relative_entropy, 4),
+}
+
+
+def test_permuted_and_invertible_images_at_the_apex():
+    order = [1, 0, 2, 3, 4, 5]
+    S = at_the_apex(sg.matrix_frac.at(2), np.eye(6)[order])
+    plain = sg.matrix_frac.at(2).subdifferential(np.zeros(6))
+    assert S.contains([2, 2, -1, -1, -1, -1.0])
+    assert not S.contains([2, 2, -1, -1, -1, -0.9])
+    y = np.arange(1.0, 7)
+    assert S.project(y) == pytest.approx(plain.project(y[order])[order], abs=1e-12)
+    A = np.array([[-2.0, 0, 0], [-1, 2, 2], [0, 1, 2]])
+    Q = at_the_apex(sg.quad_over_lin, A)
+    assert Q.contains(np.zeros(3))
+    assert np.linalg.norm(Q.min_norm()) <= 1e-9
+
+
+@pytest.mark.parametrize("f, k", APEX.values(), ids=APEX)
+@pytest.mark.parametrize("more", [0, 2])
+def test_injective_images_at_the_apex(f, k, more):
+    rng = np.random.default_rng(k + more)
+    base = f.subdifferential(np.zeros(k))
+    for _ in range(2):
+        A = rng.standard_normal((k, k + more))
+        S = at_the_apex(f, A)
+        s = base.project(2 * rng.standard_normal((4, k)))
+        assert np.all(S.contains(s @ A))
+        out = base.project(rng.standard_normal((20, k)))
+        out = out + 0.1 * rng.standard_normal(out.shape)
+        outside = ~base.contains(out)
+        assert np.any(outside) and not np.any(S.contains(out @ A)[outside])
+        y = 3 * rng.standard_normal(k + more)
+        p = S.project(y)
+        # The projection is a member, and no member lies beyond the plane through it.
+        assert S.contains(p, 1e-8)
+        assert np.all((s @ A - p) @ (y - p) <= 1e-6 * (1 + np.linalg.norm(s @ A)))
+
+
+def test_what_cannot_be_proved_raises():
+    """A kernel along the set: its image is not closed, and no point is nearest."""
+    A = np.array([[0.0, 0.0], [-1.0, 2.0], [-1.0, -1.0]])
+    S = at_the_apex(sg.negative_geo_mean(), A)
+    y = np.array([-5.533224836196862, 3.0906468210653215])
+    with pytest.raises(ProjectionError, match=r"subgrad\.cvx\.project"):
+        S.project(y)
+
+
+def test_one_far_atom_does_not_loosen_the_proof():
+    """Support points 1e8 away do not make an error of 1 one of rounding."""
+    A = np.array([[-2.0, 0, 0], [-1, 2, 2], [0, 1, 2]])
+    Q = at_the_apex(sg.quad_over_lin, A)
+    rng = np.random.default_rng(0)
+    for y in [np.zeros(3), *(3 * rng.standard_normal((4, 3)))]:
+        try:
+            p = nearest(Q._atom, y)
+        except ProjectionError:
+            continue
+        assert np.linalg.norm(p - Q.project(y)) <= 3e-6 * (1 + np.linalg.norm(y))
+
+
+def test_the_support_function_overrules_an_atom_short_of_it():
+    """A supremum that is not attained: the atom falls short, the gap must not."""
+
+    def atom(d):
+        return np.array([0.9, 0.0]) * np.sign(d[0]), None
+
+    y = np.array([3.0, 0.0])
+    assert nearest(atom, y) == pytest.approx([0.9, 0], abs=1e-12)
+    with pytest.raises(ProjectionError):
+        nearest(atom, y, support=lambda d: abs(d[0]))

@@ -119,6 +119,70 @@ def test_directional_derivative_at_scale_zero():
     np.testing.assert_allclose(slope, want / 1e-9, atol=1e-6)
 
 
+def test_calls_with_constants():
+    v, s = sg.variables(3, 1)
+    at = np.array([1.0, 2, 3, 2])
+    for f in (sg.norm1, sg.log_sum_exp, sg.MaxAffine(np.eye(3), [1.0, 2, 3])):
+        g = perspective(f, 3)
+        want = g([1.0, 2, 3], 2)
+        assert g(v, s).value(at) == g(v, 2.0).value(at) == want
+        assert g(np.array([1.0, 2, 3]), s).value(at) == want
+        assert repr(g).startswith("perspective") and g == perspective(f, 3)
+    assert sg.quad_over_lin(v, 2.0).value(at) == 7
+    assert sg.quad_over_lin(np.ones(3), s).value(at) == 1.5
+    with pytest.raises(ValueError, match="s must be one number"):
+        sg.quad_over_lin(v, [1.0, 2])
+    with pytest.raises(ValueError, match="x must be one vector"):
+        sg.quad_over_lin(np.eye(3), s)
+
+
+def test_perspective_of_log_sum_exp():
+    f = perspective(sg.log_sum_exp, 3)
+    assert f.n == 4 and f.value([1.0, 2, 3, 0]) == 3
+    x, d = np.array([1.0, 3, 3, 0]), np.array([0, 0.5, 1, 2.0])
+    slope = (f.value(x + 1e-7 * d) - 3) / 1e-7
+    np.testing.assert_allclose(f.directional_derivative(x, d), slope, rtol=1e-6)
+    top = f.subdifferential(np.zeros(4))
+    assert top.contains([0.2, 0.3, 0.5, 0]) and not top.contains([0.2, 0.3, 0.4, 0])
+    simple = perspective(sg.SimplexEntropy(), 2)
+    assert simple.value([0, 0, 0.0]) == 0 and simple.value([1, 0, 0.0]) == np.inf
+
+
+def test_no_warning_where_one_direction_stays_at_scale_zero():
+    f = perspective(sg.separable(sg.negative_log))
+    slopes = f.directional_derivative([1.0, 0, 0], [[0, 1.0, 1], [1, 0, 0]])
+    np.testing.assert_array_equal(slopes, [-np.inf, 0])
+
+
+def test_many_coordinates_need_no_matrix():
+    n = 100_000
+    r = np.random.default_rng(0)
+    y = r.standard_normal(n + 1)
+    y[-1] = 2.0
+    for f in (sg.quad_over_lin, Perspective(huber)):
+        S = f.subdifferential(y)
+        np.testing.assert_allclose(S.support(y), f.value(y), rtol=1e-12)
+    d = sg.distance(sg.Simplex(n))
+    x = d.S.project(y[:n])
+    slope = d.value(x + 1e-6 * y[:n]) / 1e-6
+    np.testing.assert_allclose(d.directional_derivative(x, y[:n]), slope, rtol=1e-6)
+    away = d.subgradient(y[:n]) @ y[:n]
+    np.testing.assert_allclose(d.directional_derivative(y[:n], y[:n]), away)
+    assert d.subdifferential(y[:n], 0.1).support(y[:n]) >= away - 1e-9
+
+
+def test_normal_cone_of_the_simplex_against_the_general_projection():
+    from subgrad.calculus.precompose import project_terms
+
+    r = np.random.default_rng(1)
+    for k in range(60):
+        n = int(r.integers(2, 6))
+        S = sg.CappedSimplex(0, 1, k % (n + 1), n) if k % 2 else sg.Simplex(n)
+        x = S.project(r.integers(-2, 3, n) * r.random())
+        N, z = S.normal_cone(x), r.integers(-2, 3, n) * 1.0
+        np.testing.assert_allclose(N.project(z), project_terms(N, z), atol=1e-9)
+
+
 def test_simple_perspectives():
     y = rng.standard_normal((30, 3)) * [1, 1, 2]
     A, b = rng.standard_normal((4, 2)), rng.standard_normal(4)
@@ -218,6 +282,8 @@ RECEDING = [
     huber,
     entropy,
     sg.separable(sg.exponential),
+    sg.log_sum_exp,
+    sg.LogSumExp([1.0, 2], 0.5),
     sg.separable(sg.absolute, [1.0, 0.0]),
     sg.squared_norm,
     sg.Quadratic([[1.0, 1], [1, 1]]),
@@ -313,6 +379,44 @@ def test_ties_at_a_vertex():
             quotient = (f.value(p + 1e-6 * d) - f.value(p)) / 1e-6
             np.testing.assert_allclose(slope, quotient, rtol=1e-6)
             np.testing.assert_allclose(f.subdifferential(p).support(d), slope)
+
+
+def test_facets_at_a_point_where_sizes_cancelled():
+    f = sg.convex_interpolation([-1, 0, 2.0], [1, 0, 3.0])
+    assert f.directional_derivative([0.0], [1.0]) == 1.5
+    assert f.subdifferential([0.0]).box() == Interval([-1.0], [1.5])
+    # Values of 1e16 far away do not blur what happens near 0.
+    f = sg.convex_interpolation([-1e8, -1, 0, 1, 1e8], [1e16, 1, 0, 1, 1e16])
+    assert f.subdifferential([0.0]).box() == Interval([-1.0], [1.0])
+    assert f.subdifferential([1e-9]).box() == Interval([1.0], [1.0])
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
+@pytest.mark.parametrize("height", [1e-8, 1e8])
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_facets_at_vertices_are_complete(scale, height, n):
+    """f'(p_i; d) is the largest <g, d> with <g, p_j - p_i> <= y_j - y_i for all j."""
+    r = np.random.default_rng(n)
+    for P in (r.standard_normal((10, n)), r.integers(-3, 4, (10, n)) + 100.0):
+        y = ((P - P.mean(0)) ** 2).sum(1)
+        f = sg.convex_interpolation(scale * P, height * y)
+        for i in (0, 5):
+            d = r.standard_normal(n)
+            found = linprog(-d, P - P[i], y - y[i], bounds=(None, None))
+            want = -found.fun if found.status == 0 else np.inf
+            unit = scale / height
+            slope = f.directional_derivative(scale * P[i], d) * unit
+            wide = f.subdifferential(scale * P[i]).support(d) * unit
+            np.testing.assert_allclose([slope, wide], want, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_domain_of_an_interpolation(n):
+    """Facets of the hull, or where they do not decide the hull itself."""
+    P = np.random.default_rng(n).standard_normal((30, n))
+    f, x = sg.convex_interpolation(P, (P**2).sum(1)), rng.standard_normal((100, n))
+    x = np.concatenate([x, P, (P + P[::-1]) / 2])
+    np.testing.assert_array_equal(np.isfinite(f.value(x)), f.domain.contains(x))
 
 
 def test_convex_function_through_points():

@@ -316,11 +316,9 @@ class _Known(_Derived):
         return (self.f, self.base)
 
     def __call__(self, x: Any, s: Any = None) -> Any:
-        """f(y) at one vector y = (x, s), or f(x, s) as cvxpy has it."""
         return super().__call__(x if s is None else _together(x, s))
 
-    def __repr__(self) -> str:
-        return f"perspective({self.f!r})"
+    __repr__ = Perspective.__repr__
 
 
 class _Beside(Operator):
@@ -349,16 +347,14 @@ def _together(x: Any, s: Any) -> Any:
         shape = np.broadcast_shapes(x.shape[:-1], s.shape[:-1])
         both = [np.broadcast_to(a, (*shape, a.shape[-1])) for a in (x, s)]
         return np.concatenate(both, -1)
-    if not isinstance(x, AffineMap):
-        x = constant("x", x, like, None)
-    if not isinstance(s, AffineMap):
-        s = constant("s", s, like, 1)
+    x = x if isinstance(x, AffineMap) else _constant("x", x, like, None)
+    s = s if isinstance(s, AffineMap) else _constant("s", s, like, 1)
     if s.rows != 1:
         raise ValueError(f"s must be one number, got a map of {s.rows} rows")
     return vstack(x, s)
 
 
-def constant(name: str, a: Any, like: AffineMap, size: int | None) -> AffineMap:
+def _constant(name: str, a: Any, like: AffineMap, size: int | None) -> AffineMap:
     """A vector as the constant map of the variable of another map."""
     from scipy.sparse import csr_array
 
@@ -382,9 +378,7 @@ def perspective(f: Function, n: Any = None) -> Function:
     n = a_function("f", f).n if n is None else count(n)
     if f.n not in (None, n):
         raise ValueError(f"n must be {f.n}, the number of arguments of f, got {n}")
-    if n is None:
-        return Perspective(f)
-    simple = _expression(f, n)
+    simple = None if n is None else _expression(f, n)
     return Perspective(f, n) if simple is None else _Known(f, simple)
 
 
@@ -399,8 +393,6 @@ def _expression(f: Function, n: int) -> Function | None:
     if isinstance(f, MaxAffine):
         A, b = f.op.A, f.map._full()
         return MaxAffine(np.concatenate([A, b[..., None]], -1)) + above
-    if isinstance(f, Support) and f.n is not None:
-        return stack(f, up)
     if isinstance(f, Support):
-        return stack(Support(f._body(n)), up)
+        return stack(Support(f._body(n)) if f.n is None else f, up)
     return None

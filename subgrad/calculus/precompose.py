@@ -21,7 +21,6 @@ from subgrad.core import Function, Mask, Set, _nearest, norm
 from subgrad.sets.ball import Ball
 from subgrad.sets.box import Box
 
-
 DENSE = 400  # columns up to which a decomposition of the map is cheap
 
 

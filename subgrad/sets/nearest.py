@@ -233,9 +233,9 @@ def nearest_image(
     r"""p* = argmin |p - y| over p = A s, s in C, for A (n, k) and y (n,).
 
     `project` is the projection on C, of batches too, and `support` the support function
-    of the image.  Where A^T A = c I the answer is A P_C(A^T y / c), else the root of the
-    Douglas-Rachford step of |A s - y|^2 / 2 and C.  The error is proved by (v) to be at
-    most 1e-6 (1 + |y| + |p|).  Raises ProjectionError otherwise.
+    of the image.  Where A^T A = c I the answer is A P_C(A^T y / c), else the root of
+    the Douglas-Rachford step of |A s - y|^2 / 2 and C.  The error is proved by (v) to
+    be at most 1e-6 (1 + |y| + |p|).  Raises ProjectionError otherwise.
     """
     from subgrad.sets._splitting import split
 
@@ -264,7 +264,7 @@ def nearest_image(
         def fit(z: Array, shrink: Array = shrink, shift: Array = shift) -> Array:
             return z + shift - (shrink * (z @ V.T)) @ V
 
-        x, away, _ = split([fit, settle], start, unit, np.True_)
+        x, away, _ = split([fit, settle], start, unit, np.ones((), bool))
         s, v = x[-1], away[-1] / step
         p = A @ s
         r = y - p

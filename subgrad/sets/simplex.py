@@ -241,11 +241,15 @@ class CappedSimplex(Set):
         return np.all(open_ | fixed, -1) & self._contains(z, 1e-9)
 
     def _normal_cone(self, x: Array, eps: Array) -> Set:
+        from subgrad.sets._sloped_box import _SlopedBox
         from subgrad.sets.box import Box
-        from subgrad.sets.sloped_box import SlopedBox
 
+        # The total hides what is below its rounding.
+        room = 4 * np.finfo(x.dtype).eps * np.abs(self.total)[..., None]
+        x = np.where(x <= self.lower + room, self.lower, x)
+        x = np.where(x >= self.upper - room, self.upper, x)
         box = Box._raw(self.lower, self.upper)
-        return SlopedBox.over(box._normal_cone(x, np.zeros(())))
+        return _SlopedBox.over(box._normal_cone(x, np.zeros(())))
 
     def _part(self, low: Mask, high: Mask) -> CappedSimplex:
         lower = np.where(low, np.maximum(self.lower, 0), self.lower)

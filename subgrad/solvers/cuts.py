@@ -293,19 +293,21 @@ def cut_weights(
     sides = h[steep] / long[steep, None]
     rows = np.vstack([rows, np.hstack([sides, np.zeros((len(steep), 1))])])
     right = np.append(right, room[steep] / (long[steep] * length))
-    # Now and then HiGHS takes a hundred times the usual number of steps: another way
-    # of pricing does not then.
-    for pricing in ("steepest", "devex"):
+    # Now and then the simplex method takes a hundred times the usual number of steps.
+    # Another way of pricing, or interior points, then do not.
+    usual = {"maxiter": 10 * sum(rows.shape)}
+    for method, options in (
+        ("highs-ds", usual),
+        ("highs-ds", usual | {"simplex_dual_edge_weight_strategy": "devex"}),
+        ("highs-ipm", {}),
+    ):
         result = linprog(
             np.append(np.zeros(n), 1.0),
             A_ub=rows,
             b_ub=right,
             bounds=[*(np.stack([low, high], -1) / length), (None, None)],
-            method="highs-ds",
-            options={
-                "maxiter": 10 * sum(rows.shape),
-                "simplex_dual_edge_weight_strategy": pricing,
-            },
+            method=method,
+            options=options,
         )
         if result.status != 1:
             break

@@ -113,7 +113,8 @@ class Outcome:
 
 def intermediate(state: State, history: list[Array], problem: Problem) -> Result:
     """What a callback is given: the best point so far."""
-    shape, calls, over = state.value.shape, state.calls, 0.0
+    shape, calls = state.value.shape, state.calls
+    over: Any = 0.0
     if state.seen is not None:
         over = np.maximum(state.seen[1], 0.0)[()]
     elif problem.limit is not None:

@@ -11,7 +11,7 @@ from subgrad.sets.affine_subspace import AffineSubspace
 from subgrad.sets.box import Box
 
 
-class SlopedBox(MinkowskiSum):
+class _SlopedBox(MinkowskiSum):
     r"""{v + c 1 : v in K, c in R}, K a box and a cone.
 
     .. math:: T = K^\circ \cap \{t : \textstyle\sum t_i = 0\}, \quad
