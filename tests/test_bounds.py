@@ -1,4 +1,4 @@
-"""lower_bound <= f* <= fun: every problem with a known optimum, every method, always."""
+"""lower_bound <= f* <= fun: every problem whose optimum is known, every method."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from subgrad.solvers.auto import METHODS
 
 QUICK = ("cb2", "lq", "maxquad", "goffin", "stackloss")
 KNOWN = [n for n in problems.names() if problems.problem(n).optimum is not None]
+ROWS = [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in KNOWN]
 # Entropy is for a simplex, switching for constraint functions; no such problem here.
 NAMES = ["auto", *(m for m in METHODS if m not in ("mirror descent", "switching"))]
 
 
 @pytest.mark.parametrize("method", NAMES)
-@pytest.mark.parametrize(
-    "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in KNOWN]
-)
+@pytest.mark.parametrize("name", ROWS)
 def test_bounds_enclose_the_optimum_all_along(name, method):
     p = problems.problem(name)
     best, error = p.optimum, p.accuracy + 1e-12 * (1 + abs(p.optimum))
