@@ -1,8 +1,10 @@
 """Subdifferentials as sets: an exact calculus, and solvers that stop with a proof."""
 
+from importlib import import_module as _load
 from types import ModuleType as _Module
+from typing import TYPE_CHECKING as _TYPING
+from typing import Any as _Any
 
-from subgrad import cvx, problems
 from subgrad._eigenpair import Eigenpair, largest_eigenpair
 from subgrad.affine import AffineMap, linear, variable, variables, vstack
 from subgrad.calculus.block_compose import BlockComposition, block_compose
@@ -151,23 +153,6 @@ from subgrad.sets.spectral import (
     SymmetricSpectralBall,
 )
 from subgrad.sets.spectraplex_image import SpectraplexImage
-from subgrad.solvers import (
-    Constant,
-    ConstantLength,
-    Diminishing,
-    Gap,
-    MaxIter,
-    MaxTime,
-    Polyak,
-    Result,
-    SubgradientMethod,
-    Switching,
-    TargetLevel,
-    certify,
-    iterate,
-    minimize,
-    sublevel_radius,
-)
 from subgrad.univariate.bump import TestFunction, bump, gaussian
 from subgrad.univariate.catalog import (
     absolute,
@@ -215,7 +200,56 @@ from subgrad.univariate.monotone import MonotoneOperator
 from subgrad.univariate.operations import minimum, where
 from subgrad.univariate.piecewise import Piecewise
 
+if _TYPING:
+    from subgrad import cvx, problems
+    from subgrad.solvers import (
+        Constant,
+        ConstantLength,
+        Diminishing,
+        Gap,
+        MaxIter,
+        MaxTime,
+        Polyak,
+        Result,
+        SubgradientMethod,
+        Switching,
+        TargetLevel,
+        certify,
+        iterate,
+        minimize,
+        sublevel_radius,
+    )
+
+# Loaded when first asked for: whoever only builds a model does not wait for them.
+_SOLVERS = (
+    "Constant",
+    "ConstantLength",
+    "Diminishing",
+    "Gap",
+    "MaxIter",
+    "MaxTime",
+    "Polyak",
+    "Result",
+    "SubgradientMethod",
+    "Switching",
+    "TargetLevel",
+    "certify",
+    "iterate",
+    "minimize",
+    "sublevel_radius",
+)
+
+
+def __getattr__(name: str) -> _Any:
+    if name in ("cvx", "problems"):
+        return _load(f"subgrad.{name}")
+    if name in _SOLVERS:
+        return getattr(_load("subgrad.solvers"), name)
+    raise AttributeError(f"module 'subgrad' has no attribute {name!r}")
+
+
 __version__ = "0.1.0"
 __all__ = [
-    n for n, v in globals().items() if n[0] != "_" and not isinstance(v, _Module)
+    *(n for n, v in globals().items() if n[0] != "_" and not isinstance(v, _Module)),
+    *_SOLVERS,
 ]

@@ -45,6 +45,11 @@ A, B = RNG.standard_normal((20, 3)), RNG.standard_normal(20)
 LAD = norm1(A @ variable(3) - B)
 
 
+@pytest.fixture(autouse=True)
+def the_same_data_in_any_order():
+    RNG.bit_generator.state = np.random.default_rng(1).bit_generator.state
+
+
 def lad(x):
     r = A @ x - B
     return np.abs(r).sum(), A.T @ np.sign(r)
@@ -773,6 +778,20 @@ def test_an_oracle_that_broke_down_is_left_alone(name, error):
             assert found.certificate.verify(LAD, **limits)
 
 
+def test_no_proof_of_unboundedness_is_asked_for_then(monkeypatch):
+    f, real, calls = Linear([1.0, 2.0, -3.0]), Linear._oracle, []
+
+    def oracle(self, x):
+        calls.append(x)
+        if len(calls) > 5:
+            raise OSError("no licence")
+        return real(self, x)
+
+    monkeypatch.setattr(Linear, "_oracle", oracle)
+    found = minimize(f, np.zeros(3), "subgradient", MaxIter(100))
+    assert found.status == "error" and len(calls) == 6
+
+
 @pytest.mark.parametrize("x0", [np.zeros(3), np.ones(3)])
 def test_constraint_functions_that_broke_down_are_left_alone(x0):
     for k, g in ((6, norm1(X - [1, 2, 4]) - 0.1), (30, norm2(X - 1) - 0.5)):
@@ -819,15 +838,15 @@ def test_every_result_has_a_certificate():
     assert not forged.verify(LAD)
 
 
-@pytest.mark.parametrize("limits", [(0, 1, 1000), (0, 1, 1, 1000)])
+@pytest.mark.parametrize("limits", [(0, 1, 999), (0, 1, 1, 1, 999)])
 def test_a_linear_program_that_takes_too_long_is_tried_again(monkeypatch, limits):
     from scipy import optimize
 
     real, seen = optimize.linprog, []
 
     def linprog(*args, options, **rest):
-        seen.append((rest["method"], options))
-        assert len(seen) > 2 or options["maxiter"] > 100
+        seen.append((len(rest["A_ub"]), rest["b_ub"].max()))
+        assert options["maxiter"] > 50
         return real(*args, options=options | {"maxiter": limits[len(seen)]}, **rest)
 
     stop = MaxIter(60)
@@ -836,7 +855,36 @@ def test_a_linear_program_that_takes_too_long_is_tried_again(monkeypatch, limits
     again = minimize(LAD, np.zeros(3), "subgradient", stop, radius=5.0)
     assert len(seen) == len(limits) - 1
     assert all(s not in seen[:i] for i, s in enumerate(seen))
-    assert again.lower_bound == pytest.approx(plain.lower_bound, rel=1e-9)
+    assert again.lower_bound <= plain.lower_bound * (1 + 1e-9)
+    assert again.lower_bound == pytest.approx(plain.lower_bound, rel=1e-3)
+
+
+@pytest.mark.parametrize("limits", [(), (norm2(X) - 0.6,)])
+@pytest.mark.parametrize("batch", [(), (4,)])
+def test_what_was_proved_stays_proved(monkeypatch, batch, limits):
+    """The linear program of the end fails, or of a batch those of two problems."""
+    from scipy import optimize
+
+    real, calls = optimize.linprog, []
+
+    class Nothing:
+        status, x = 2, None
+
+    def linprog(*args, **rest):
+        calls.append(1)
+        return Nothing() if len(calls) > last else real(*args, **rest)
+
+    f = norm1(A @ X - (B + 0.1 * np.arange(4).reshape(4, 1))) if batch else LAD
+    run = {"stop": MaxIter(30) | Gap(1e-9), "constraints": limits, "radius": 5.0}
+    last = 10**9
+    monkeypatch.setattr(optimize, "linprog", linprog)
+    first = minimize(f, np.zeros(3), **run)
+    last = len(calls) - (2 if batch else 1)
+    calls.clear()
+    again = minimize(f, np.zeros(3), **run)
+    assert again.certificate.verify(f, limits)
+    assert np.all(again.gap <= 0.2 * again.fun)
+    assert np.all(again.lower_bound <= first.lower_bound + 1e-9)
 
 
 @pytest.mark.slow
@@ -883,7 +931,7 @@ def test_the_certificate_of_set_descent_verifies(C, steps):
 
 
 def test_of_each_problem_the_better_certificate():
-    """Cuts prove nothing over 1e12, g = 0 does; g is nothing where it is long."""
+    """On a large ball a short g proves more than cuts, on a small one less."""
     A4, b4 = RNG.standard_normal((4, 20, 3)), RNG.standard_normal((4, 20))
     f = norm_inf(A4 @ X - b4)
     stop, radius = MaxIter(30), np.array([1.0, 10.0, 1e5, 1e9])

@@ -16,7 +16,7 @@ else                                                                  "subgradie
 On least absolute deviations, maxima of affine functions, support vector machines,
 lasso and norms of A x - b with 20 to 100 variables Shor's method proved the gap 1e-6
 within 700 steps on six problems of seven, the subgradient and dual averaging methods
-within 2000 on two and one. With 200 variables the gaps after 10000 steps were 5e-6 and
+within 2000 on two and one. With 200 variables the gaps after 10000 steps were 1e-4 and
 less, with 400 nothing is proved: f - f* was 4e-6 and less, of the subgradient method
 2e-3, in half the time. With a budget and a radius five times too long, linear decay was
 the best of six rules on five of the seven.

@@ -52,6 +52,7 @@ class Cuts:
         self.infeasible = np.zeros(batch, bool)  # proved so
         # The best of the points where the kept cuts were lowest, and its value.
         self.found, self.found_value = np.array(x), np.full(batch, np.inf)
+        self.proof: CutCertificate | None = None  # the best so far
         self.start: Array | None = None  # where the region was derived from
 
     def add(self, k: int, x: Array, value: Array, g: Array, some: Mask) -> None:
@@ -160,6 +161,11 @@ class Cuts:
         )
         return proof, lowest.reshape(*self.batch, n)
 
+    def last(self) -> tuple[CutCertificate, Array]:
+        """As `certificate`, but of the certificates so far each problem's best."""
+        proof, lowest = self.certificate()
+        return better_of(self.proof, proof), lowest
+
     def review(self, problem: Problem, k: int, some: Mask) -> tuple[Array, Array]:
         """The lower bounds, and the least values seen where the kept cuts were lowest.
 
@@ -170,6 +176,7 @@ class Cuts:
 
         some = some & self.running
         proof, lowest = self.certificate(some)
+        self.proof = better_of(self.proof, proof)
         best = self.points[self.values.argmin(0), np.arange(self.count.size)]
         for share in (0.5, 0.001):
             x = lowest + share * (best.reshape(lowest.shape) - lowest)
@@ -242,6 +249,33 @@ class Cuts:
         return raw - blur
 
 
+def better_of(old: CutCertificate | None, new: CutCertificate) -> CutCertificate:
+    """For each problem the certificate with the greater bound, of the same run."""
+    if old is None or np.all(np.greater_equal(new.lower_bound, old.lower_bound)):
+        return new
+    better = np.greater(new.lower_bound, old.lower_bound)
+
+    def mixed(w_old: Any, w_new: Any, p_old: Any, p_new: Any) -> tuple[Any, Any]:
+        k = max(len(w_old), len(w_new))
+
+        def fill(a: Array, weight: bool) -> Array:
+            tail = np.repeat(a[:1], k - len(a), axis=0)
+            return np.concatenate([a, 0 * tail if weight else tail])
+
+        w = np.where(better, fill(w_new, True), fill(w_old, True))
+        p = np.where(better[..., None], fill(p_new, False), fill(p_old, False))
+        return p, w
+
+    points, weights = mixed(old.weights, new.weights, old.points, new.points)
+    extra: tuple[Any, Any] = (None, None)
+    if new.limit_weights is not None:
+        extra = mixed(
+            old.limit_weights, new.limit_weights, old.limit_points, new.limit_points
+        )
+    bound = np.maximum(old.lower_bound, new.lower_bound)[()]
+    return CutCertificate(points, weights, new.region, bound, *extra, new.start)
+
+
 def _padded(chosen: list[Chosen], default: Array) -> Chosen:
     """Slots and weights of every problem as arrays (k, size), padded with weight 0."""
     k = max(1, *(len(w) for _, w in chosen))
@@ -293,29 +327,31 @@ def cut_weights(
     sides = h[steep] / long[steep, None]
     rows = np.vstack([rows, np.hstack([sides, np.zeros((len(steep), 1))])])
     right = np.append(right, room[steep] / (long[steep] * length))
-    # Now and then the simplex method takes a hundred times the usual number of steps.
-    # Another way of pricing, or interior points, then do not.
-    usual = {"maxiter": 10 * sum(rows.shape)}
-    for method, options in (
-        ("highs-ds", usual),
-        ("highs-ds", usual | {"simplex_dual_edge_weight_strategy": "devex"}),
-        ("highs-ipm", {}),
-    ):
+    # Now and then the simplex method takes a hundred times the usual number of steps,
+    # or gives up. It then may not with wider tolerances, or with half of the cuts.
+    for unit in (1.0, 1e3, 1e6):
+        ends = np.stack([low, high], -1) / (unit * length)
         result = linprog(
             np.append(np.zeros(n), 1.0),
             A_ub=rows,
-            b_ub=right,
-            bounds=[*(np.stack([low, high], -1) / length), (None, None)],
-            method=method,
-            options=options,
+            b_ub=right / unit,
+            bounds=[*ends, (None, None)],
+            method="highs",
+            options={"maxiter": 10 * sum(rows.shape)},
         )
-        if result.status != 1:
+        if result.status not in (1, 4):
             break
+    if result.status in (1, 4) and k > 1:
+        near = np.argsort(errors, kind="stable")[: k // 2]
+        w, z, mu = cut_weights(errors[near], slopes[near], low, high, C, best, limits)
+        first[0] = 0.0
+        first[near] = w
+        return first, z, mu
     if result.status != 0 or result.x is None:
         return first, np.zeros(n), mu
     pull = np.maximum(-result.ineqlin.marginals, 0.0)
     w, total = pull[:k], pull[:k].sum()
     if total == 0:
-        return first, length * result.x[:n], mu
+        return first, unit * length * result.x[:n], mu
     mu[steep] = pull[len(pull) - len(steep) :] * scale / (long[steep] * length * total)
-    return w / total, length * result.x[:n], mu
+    return w / total, unit * length * result.x[:n], mu

@@ -40,7 +40,7 @@ def finish(
     certificate: Any = None
     tries = [] if outcome.average is None else [outcome.average]
     if bundle is not None:
-        certificate, lowest = bundle.certificate()
+        certificate, lowest = bundle.last()
         if not broken:
             tries += [bundle.value_at(problem, lowest)[0], bundle.found]
     elif proved.any() and not broken and problem.optimum is None:
