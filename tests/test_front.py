@@ -934,7 +934,7 @@ def test_of_each_problem_the_better_certificate():
     """On a large ball a short g proves more than cuts, on a small one less."""
     A4, b4 = RNG.standard_normal((4, 20, 3)), RNG.standard_normal((4, 20))
     f = norm_inf(A4 @ X - b4)
-    stop, radius = MaxIter(30), np.array([1.0, 10.0, 1e5, 1e9])
+    stop, radius = MaxIter(30), np.array([4.0, 10.0, 1e5, 1e9])
     run = {"stop": stop, "radius": radius}
     both = minimize(f, np.zeros(3), "set descent", **run)
     sets = minimize(f, np.zeros(3), "set descent", cuts=0, **run)
