@@ -7,10 +7,8 @@ from typing import Any
 import numpy as np
 
 from subgrad._check import Array, positive, vector
-from subgrad.core import Mask, Set
-from subgrad.functions.norms import _Of
+from subgrad.functions._orthant import _OnOrthant
 from subgrad.functions.shaped import no_argument
-from subgrad.sets.box import Box
 from subgrad.sets.means import (
     GeometricLevelSet,
     HarmonicLevelSet,
@@ -19,11 +17,8 @@ from subgrad.sets.means import (
 )
 
 
-class _NegativeMean(_Of):
+class _NegativeMean(_OnOrthant):
     """Minus a mean on x >= 0, the support function of a set of slopes."""
-
-    finite = False
-    infimum = -np.inf
 
     def __init__(self, p: Any = None) -> None:
         self.p = None
@@ -38,34 +33,12 @@ class _NegativeMean(_Of):
         p = np.ones(n) if self.p is None else self.p
         return p / p.sum(-1, keepdims=True)
 
-    @property
-    def domain(self) -> Set:
-        if self.n is None:
-            return super().domain
-        return Box._raw(np.zeros(self.n), np.full(self.n, np.inf))
-
-    def _interior(self, x: Array) -> Any:
-        return np.all(x > 0, axis=-1)
-
-    def _to_domain(self, x: Array) -> Array:
-        return np.maximum(x, 0)
-
-    def _nondecreasing(self, low: Array) -> Mask:
-        return np.zeros(low.shape[-1], bool)
-
     def _mean(self, x: Array, w: Array) -> Array:
-        raise NotImplementedError
-
-    def _body(self, n: int) -> Any:
         raise NotImplementedError
 
     def _value(self, x: Array) -> Array:
         mean = self._mean(np.maximum(x, 0), self._weights(x.shape[-1]))[..., 0]
         return np.where(np.any(x < 0, axis=-1), np.inf, -mean)
-
-    def _prox(self, x: Array, t: Array) -> Array:
-        t = np.asarray(t)[..., None]
-        return t * self._body(x.shape[-1])._split(x / t)[1]
 
 
 class NegativeGeometricMean(_NegativeMean):

@@ -2,19 +2,15 @@ r"""Relative entropy of two vectors, jointly convex."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from subgrad._check import Array
 from subgrad.calculus.sum import add_slopes
-from subgrad.core import Mask, Set
-from subgrad.functions.norms import _Of
-from subgrad.sets.box import Box
+from subgrad.functions._orthant import _OnOrthant
 from subgrad.sets.exponential_hypograph import ExponentialHypograph
 
 
-class JointRelativeEntropy(_Of):
+class JointRelativeEntropy(_OnOrthant):
     r"""D(x, y) = sum_i x_i log(x_i / y_i) of (x, y) in R^n x R^n, x, y >= 0.
 
     0 log 0 = 0, also where y_i = 0, and +inf where x_i > 0 = y_i: as in cvxpy's
@@ -29,21 +25,12 @@ class JointRelativeEntropy(_Of):
     `vstack(x, y)`. `relative_entropy(q)` has y = q fixed and x on the simplex.
     """
 
-    finite = False
-    infimum = -np.inf
-
     def _body(self, n: int) -> ExponentialHypograph:
         if n % 2:
             raise ValueError(
                 f"relative entropy takes x and y of one length, got {n} numbers"
             )
         return ExponentialHypograph(n // 2)
-
-    @property
-    def domain(self) -> Set:
-        if self.n is None:
-            return super().domain
-        return Box._raw(np.zeros(self.n), np.full(self.n, np.inf))
 
     def _directional(self, x: Array, d: Array) -> Array:
         from scipy.special import rel_entr
@@ -56,19 +43,6 @@ class JointRelativeEntropy(_Of):
         edge = np.where(u > 0, -np.inf, np.where(u < 0, np.inf, 0.0))
         corner = rel_entr(u, v)
         return add_slopes(np.where(pos, inner, np.where(b > 0, edge, corner)))
-
-    def _interior(self, x: Array) -> Any:
-        return np.all(x > 0, axis=-1)
-
-    def _to_domain(self, x: Array) -> Array:
-        return np.maximum(x, 0)
-
-    def _nondecreasing(self, low: Array) -> Mask:
-        return np.zeros(low.shape[-1], bool)
-
-    def _prox(self, x: Array, t: Array) -> Array:
-        t = np.asarray(t)[..., None]
-        return t * self._body(x.shape[-1])._split(x / t)[1]
 
 
 joint_relative_entropy = JointRelativeEntropy()
