@@ -37,8 +37,8 @@ from subgrad.solvers import (
     TargetLevel,
 )
 from subgrad.solvers.auto import METHODS
-from subgrad.solvers.core import advance, begin
 from subgrad.solvers.level_sets import _reach
+from subgrad.solvers.state import advance, begin
 
 RNG = np.random.default_rng(0)
 A, B = RNG.standard_normal((20, 3)), RNG.standard_normal(20)

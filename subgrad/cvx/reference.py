@@ -58,7 +58,7 @@ def reference(
     """
     import cvxpy as cp
 
-    from subgrad.solvers.core import Problem
+    from subgrad.solvers.problem import Problem
 
     problem = Problem(f, constraint)
     C, f = problem.constraint, problem.function

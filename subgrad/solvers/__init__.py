@@ -7,7 +7,7 @@ from subgrad.solvers.certificate import (
     SubgradientCertificate,
     certify,
 )
-from subgrad.solvers.core import Solver, State, iterate, minimize
+from subgrad.solvers.core import iterate, minimize
 from subgrad.solvers.distance_over_gradients import DoG, DoWG
 from subgrad.solvers.dual_averaging import DualAveraging
 from subgrad.solvers.level_sets import sublevel_radius
@@ -16,6 +16,7 @@ from subgrad.solvers.problem import Problem
 from subgrad.solvers.result import Result
 from subgrad.solvers.set_descent import SetDescent, SmallSubgradient
 from subgrad.solvers.shor import Shor
+from subgrad.solvers.state import Solver, State
 from subgrad.solvers.steps import (
     Accuracy,
     Constant,

@@ -35,7 +35,7 @@ from subgrad.solvers.problem import Problem
 from subgrad.solvers.stops import MaxIter, Stop, wants_a_bound
 
 if TYPE_CHECKING:
-    from subgrad.solvers.core import Solver
+    from subgrad.solvers.state import Solver
 
 BUDGET = 10_000
 LARGEST = 400  # variables of Shor's method

@@ -10,8 +10,8 @@ import numpy as np
 from subgrad._check import Array
 from subgrad.core import Set
 from subgrad.solvers.certificate import region
-from subgrad.solvers.core import State, advance, begin
 from subgrad.solvers.problem import Problem
+from subgrad.solvers.state import State, advance, begin
 
 Sums = tuple[Array, tuple[Array, Array, Array]]
 

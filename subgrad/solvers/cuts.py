@@ -172,7 +172,7 @@ class Cuts:
         That point is a vertex, where a subgradient hangs on the last bit. Two new cuts
         are taken near it: half-way to the best point, and almost there.
         """
-        from subgrad.solvers.core import evaluate
+        from subgrad.solvers.state import evaluate
 
         some = some & self.running
         proof, lowest = self.certificate(some)

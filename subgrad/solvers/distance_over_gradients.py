@@ -11,8 +11,8 @@ from subgrad._check import Array
 from subgrad.core import norm
 
 if TYPE_CHECKING:
-    from subgrad.solvers.core import State
     from subgrad.solvers.problem import Problem
+    from subgrad.solvers.state import State
 
 
 class Walk(NamedTuple):

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from subgrad._check import Array, count
-from subgrad.solvers.core import State, advance, begin
 from subgrad.solvers.problem import Problem
+from subgrad.solvers.state import State, advance, begin
 from subgrad.solvers.steps import _size
 
 

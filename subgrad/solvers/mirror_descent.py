@@ -9,8 +9,8 @@ import numpy as np
 
 from subgrad._check import Array
 from subgrad.sets.simplex import Simplex
-from subgrad.solvers.core import State
 from subgrad.solvers.problem import Problem
+from subgrad.solvers.state import State
 from subgrad.solvers.steps import StepRule, _size
 from subgrad.solvers.subgradient import Descent
 

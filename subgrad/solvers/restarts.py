@@ -10,8 +10,8 @@ import numpy as np
 
 from subgrad._check import Array, count
 from subgrad.core import Function, Mask
-from subgrad.solvers.core import Solver, State, begin
 from subgrad.solvers.problem import Problem
+from subgrad.solvers.state import Solver, State, begin
 from subgrad.solvers.steps import Accuracy, _size
 from subgrad.solvers.subgradient import SubgradientMethod
 

@@ -10,9 +10,9 @@ import numpy as np
 from subgrad._check import Array, count, positive
 from subgrad.core import Mask, norm
 from subgrad.solvers.certificate import restricted
-from subgrad.solvers.core import State, advance, begin
 from subgrad.solvers.cuts import Cuts
 from subgrad.solvers.problem import Problem
+from subgrad.solvers.state import State, advance, begin
 from subgrad.solvers.stops import Stop, Watch, relative_gap
 
 SCALES = np.array([64.0, 1.0, 0.125])

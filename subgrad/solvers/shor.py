@@ -10,8 +10,8 @@ import numpy as np
 from subgrad._check import Array, count
 from subgrad._set import unit
 from subgrad.core import norm
-from subgrad.solvers.core import State, advance, begin
 from subgrad.solvers.problem import Problem
+from subgrad.solvers.state import State, advance, begin
 
 TINY = 2.0**-60
 

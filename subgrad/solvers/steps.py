@@ -19,8 +19,8 @@ import numpy as np
 from subgrad._check import Array, count, positive
 
 if TYPE_CHECKING:
-    from subgrad.solvers.core import State
     from subgrad.solvers.problem import Problem
+    from subgrad.solvers.state import State
 
 
 class StepRule(Protocol):

@@ -19,9 +19,9 @@ from subgrad._check import Array
 from subgrad.core import Mask, norm
 
 if TYPE_CHECKING:
-    from subgrad.solvers.core import State
     from subgrad.solvers.cuts import Cuts
     from subgrad.solvers.problem import Problem
+    from subgrad.solvers.state import State
 
 Watch = Callable[["State"], bool | Mask]
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from subgrad._check import Array
 from subgrad.core import Mask
-from subgrad.solvers.core import State, evaluate
 from subgrad.solvers.problem import Problem
+from subgrad.solvers.state import State, evaluate
 from subgrad.solvers.steps import StepRule
 
 
