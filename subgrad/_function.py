@@ -55,6 +55,18 @@ class Function:
     def _prox(self, x: Array, t: Array) -> Array:
         raise NotImplementedError(f"{type(self).__name__}.prox")
 
+    def _prox_jacobian(self, x: Array, t: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__}.prox_jacobian")
+
+    def _dual_prox(self, y: Array, s: Any) -> Array:
+        """prox of s f*, by Moreau."""
+        s = np.asarray(s)
+        return y - s[..., None] * self._prox(y / s[..., None], 1 / s)
+
+    def _dual_prox_jacobian(self, y: Array, s: Any) -> Any:
+        s = np.asarray(s)
+        return self._prox_jacobian(y / s[..., None], 1 / s).complement()
+
     def _costs(self, x: Array) -> Array:
         """(..., k), one entry per term: the budget at which its part stops growing."""
         return np.full((*x.shape[:-1], 1), np.inf)
@@ -156,6 +168,18 @@ class Function:
     def prox(self, x: Any, t: Any = 1.0) -> Array:
         r"""argmin_u f(u) + |u - x|^2 / (2 t), t > 0 one number or one per point."""
         return self._prox(self._point(x), positive("t", t))
+
+    def prox_jacobian(self, x: Any, t: Any = 1.0) -> Any:
+        r"""An element of the Clarke derivative of u -> prox(u, t) at x, x of shape (n,).
+
+        A symmetric operator J with 0 <= J <= I: `J.apply(v)` is J v, `J.dense()` the
+        matrix. Where the prox is differentiable it is the derivative; at a kink of the
+        prox, one of the limits of derivatives near x, or of their averages.
+        """
+        x = self._point(x)
+        if x.ndim != 1:
+            raise ValueError(f"x must have shape (n,), got {x.shape}")
+        return self._prox_jacobian(x, positive("t", t))
 
     def conjugate(self) -> Function:
         r"""f*(g) = sup_x <g, x> - f(x), a Function."""

@@ -68,6 +68,23 @@ class Set(Batched):
     def _project(self, y: Array) -> Array:
         return self._each(y, _nearest)
 
+    def _project_jacobian(self, y: Array) -> Any:
+        """An element of the Clarke derivative of the projection at y (n,)."""
+        raise NotImplementedError(f"{type(self).__name__}.project_jacobian")
+
+    def _gauge(self, z: Array) -> Any:
+        """The least t >= 0 with z in t S, for a bounded S that contains 0, at one z."""
+        low, high = 0.0, 1.0
+        while not self._contains(z / high, 0.0):
+            low, high = high, 2 * high
+            if high > 1e300:
+                return np.inf
+        for _ in range(60):
+            t = (low + high) / 2
+            low, high = (low, t) if t and self._contains(z / t, 0.0) else (t, high)
+        # Membership in curved sets is decided up to 1e-9.
+        return high if self.polyhedral else high * (1 + 2e-9)
+
     def _contains(self, z: Array, tol: float) -> Array:
         away = z - self._project(z)
         size, room = norm(away), tol * (1 + norm(z))

@@ -43,6 +43,9 @@ class _Derived(Function):
     def _prox(self, x: Array, t: Array) -> Array:
         return self.base._prox(x, t)
 
+    def _prox_jacobian(self, x: Array, t: Any) -> Any:
+        return self.base._prox_jacobian(x, t)
+
     def _costs(self, x: Array) -> Array:
         return self.base._costs(x)
 

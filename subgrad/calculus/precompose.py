@@ -281,6 +281,15 @@ class Precomposed(Function):
         z = self.map._forward(x)
         return x + self.op.adjoint(self.f._prox(z, c * t) - z) / c
 
+    def _prox_jacobian(self, x: Array, t: Any) -> Any:
+        r"""I + Aᵀ (D - I) A / c, D that of f; for a multiple of the identity, D."""
+        c = self.op.tight
+        if not c or self.op.scalar is None:
+            raise NotImplementedError(
+                "f(A x + b).prox_jacobian: only for A a multiple of I"
+            )
+        return self.f._prox_jacobian(self.map._forward(x), c * t)
+
     def conjugate(self) -> Function:
         r"""Of f(w x + b), w != 0 per coordinate, and of h_S(A x + b), S bounded:
 

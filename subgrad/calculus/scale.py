@@ -193,6 +193,23 @@ class Scaled(Function):
             return np.where(zero[..., None], self.f._to_domain(x), p)
         return self.f._prox(x, t * self.a)
 
+    def _prox_jacobian(self, x: Array, t: Any) -> Any:
+        return self.f._prox_jacobian(x, t * self._positive())
+
+    def _dual_prox(self, y: Array, s: Any) -> Array:
+        """a prox of (s / a) f* at y / a."""
+        a = self._positive()
+        return a[..., None] * self.f._dual_prox(y / a[..., None], s / a)
+
+    def _dual_prox_jacobian(self, y: Array, s: Any) -> Any:
+        a = self._positive()
+        return self.f._dual_prox_jacobian(y / a[..., None], s / a)
+
+    def _positive(self) -> Array:
+        if np.any(self.a == 0):
+            raise NotImplementedError("the derivative of the prox of 0 f")
+        return self.a
+
     def conjugate(self) -> Function:
         r"""(a f)*(g) = a f*(g / a)."""
         from subgrad.affine import multiple

@@ -205,6 +205,17 @@ class Sum(Function):
         s = t / (1 + q * t)
         return f._prox((x - t[..., None] * c) / (1 + q * t)[..., None], s)
 
+    def _prox_jacobian(self, x: Array, t: Any) -> Any:
+        from subgrad.functions.quadratic import split_quadratic
+
+        f, q, c, _ = split_quadratic(self, x.shape[-1])
+        if f is None:
+            raise NotImplementedError(
+                "Sum.prox_jacobian: only f + linear + multiple of |x|^2"
+            )
+        shrink = 1 / (1 + q * t)
+        return f._prox_jacobian((x - t * c) * shrink, t * shrink).times(shrink)
+
     def conjugate(self) -> Function:
         r"""Of f + <c, .> + q/2 |.|² + a: the envelope of f*, of parameter q, at g - c,
         less a (f* itself for q = 0).

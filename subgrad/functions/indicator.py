@@ -63,6 +63,9 @@ class Indicator(Function):
     def _prox(self, x: Array, t: Array) -> Array:
         return self._body(x.shape[-1])._project(x)
 
+    def _prox_jacobian(self, x: Array, t: Any) -> Any:
+        return self._body(x.shape[-1])._project_jacobian(x)
+
     def conjugate(self) -> Function:
         return self.S if isinstance(self.S, Support) else Support(self.S)
 

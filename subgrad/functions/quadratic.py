@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from subgrad._check import Array, positive, real
+from subgrad._jacobian import Jacobian
 from subgrad.core import Function, Mask, Set
 from subgrad.sets.ball import Ball
 from subgrad.sets.box import point
@@ -166,6 +167,12 @@ class SquaredNorm(Function):
 
     def _prox(self, x: Array, t: Array) -> Array:
         return x / (1 + self.c * t)[..., None]
+
+    def _prox_jacobian(self, x: Array, t: Any) -> Jacobian:
+        return Jacobian(np.full(x.shape[-1], 1 / (1 + self.c * t)))
+
+    def _dual_prox(self, y: Array, s: Any) -> Array:
+        return y * np.asarray(self.c / (self.c + s))[..., None]
 
     def conjugate(self) -> Function:
         return SquaredNorm(1 / self.c)

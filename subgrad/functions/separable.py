@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from subgrad._budget import spend
 from subgrad._check import Array, nonnegative, vector
+from subgrad._jacobian import Jacobian
 from subgrad.calculus.sum import add_slopes
 from subgrad.core import Function, Mask, Set
 from subgrad.functions.shaped import no_argument
@@ -117,6 +119,46 @@ class Separable(Function):
         zero = self.weights == 0
         p = self.phi._prox(x, t * np.where(zero, 1.0, self.weights))
         return np.where(zero, self._to_domain(x), p)
+
+    def _prox_jacobian(self, x: Array, t: Any) -> Jacobian:
+        return Jacobian(1 / (1 + t * self._curvature(self._prox(x, np.asarray(t)))))
+
+    def _curvature(self, p: Array) -> Array:
+        """w φ''(p), +inf at kinks and ends."""
+        bend = self.phi._curvature(p)
+        if self.weights is None:
+            return bend
+        return np.where(np.isinf(bend), np.inf, self.weights * bend)
+
+    def _dual_prox(self, y: Array, s: Any) -> Array:
+        s = np.asarray(s)[..., None]
+        if self.phi.polyhedral and self.weights is None:
+            return self._star._prox(y, s)
+        # Exactly a slope, which the difference alone is only up to rounding.
+        p = self._prox(y / s, 1 / s[..., 0])
+        low, high = self._slopes(p)
+        return np.clip(y - s * p, low, high)
+
+    def _slopes(self, p: Array) -> tuple[Array, Array]:
+        low, high = self.phi._left(p), self.phi._right(p)
+        if self.weights is None:
+            return low, high
+        w = np.where(self.weights > 0, self.weights, 1.0)
+        zero = (self.weights == 0) & np.isfinite(low) & np.isfinite(high)
+        return np.where(zero, 0.0, w * low), np.where(zero, 0.0, w * high)
+
+    def _dual_prox_jacobian(self, y: Array, s: Any) -> Jacobian:
+        if self.phi.polyhedral and self.weights is None:
+            p = self._star._prox(y, s)
+            return Jacobian(1 / (1 + s * self._star._curvature(p)))
+        bend = self._curvature(self._prox(y / s, 1 / np.asarray(s)))
+        flat = np.isinf(bend)
+        bend = np.where(flat, 1.0, bend)
+        return Jacobian(np.where(flat, 1.0, bend / (bend + s)))
+
+    @cached_property
+    def _star(self) -> Univariate:
+        return self.phi.conjugate()
 
     def _to_domain(self, x: Array) -> Array:
         return np.clip(x, *self._ends())

@@ -86,6 +86,15 @@ class Support(Function):
         # What cancels is zero: a direction made of rounding may be one without bound.
         return np.where(np.abs(p) <= 4 * np.finfo(p.dtype).eps * np.abs(x), 0.0, p)
 
+    def _dual_prox(self, y: Array, s: Any) -> Array:
+        return self._body(y.shape[-1])._project(y)
+
+    def _dual_prox_jacobian(self, y: Array, s: Any) -> Any:
+        return self._body(y.shape[-1])._project_jacobian(y)
+
+    def _prox_jacobian(self, x: Array, t: Any) -> Any:
+        return self._dual_prox_jacobian(x / t, 1 / t).complement()
+
     def conjugate(self) -> Function:
         from subgrad.functions.indicator import Indicator
 

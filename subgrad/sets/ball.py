@@ -8,6 +8,7 @@ import numpy as np
 
 from subgrad._budget import spend
 from subgrad._check import Array, nonnegative, vector
+from subgrad._jacobian import Jacobian
 from subgrad.core import Mask, Set, a_cone, norm, unit
 from subgrad.interval import Interval
 
@@ -163,6 +164,23 @@ class GroupBall(Set):
         # A member is its own projection, without rounding.
         still = (self.groups.spread(shrink) == 1) & (u == y - self.center)
         return np.where(still, y, p)
+
+    def _gauge(self, z: Array) -> Any:
+        if np.any(self.center) or not self.is_round:
+            return super()._gauge(z)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            t = self.groups.norm(z) / self.radius
+        return np.max(np.where(np.isnan(t), 0.0, t), axis=-1)
+
+    def _project_jacobian(self, y: Array) -> Jacobian:
+        r"""r / |v| (I - v vᵀ / |v|²) in a group with |v| > r, v = P_K(y - c)."""
+        v, size = self._direction(y - self.center)
+        out = size > self.radius
+        shrink = np.where(out, self.radius / np.where(out, size, 1.0), 1.0)
+        moves = (self._low < y - self.center) & (y - self.center < self._up)
+        d = self.groups.spread(shrink) * moves
+        labels = None if self.groups.count == 1 else self.groups.labels
+        return Jacobian(d, v, np.where(out, 0.0, 1.0), labels)
 
     @property
     def is_round(self) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 
 from subgrad._budget import spend
 from subgrad._check import Array, vector
+from subgrad._jacobian import Jacobian
 from subgrad.core import Mask, Set, norm
 from subgrad.interval import Interval
 
@@ -99,6 +100,15 @@ class Box(Set):
 
     def _project(self, y: Array) -> Array:
         return np.minimum(np.maximum(y, self.lower), self.upper)
+
+    def _project_jacobian(self, y: Array) -> Jacobian:
+        inside = (self.lower < y) & (y < self.upper)
+        return Jacobian(inside.astype(np.float64))
+
+    def _gauge(self, z: Array) -> Any:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            t = np.where(z > 0, z / self.upper, np.where(z < 0, z / self.lower, 0.0))
+        return np.max(np.where(t < 0, np.inf, t), axis=-1, initial=0.0)
 
     def _frame(self) -> Any:
         return np.zeros(self.dim), np.eye(self.dim), self.lower, self.upper

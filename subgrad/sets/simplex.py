@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from subgrad._check import Array, count, positive, real
+from subgrad._jacobian import Jacobian
 from subgrad.core import Mask, Set
 from subgrad.interval import Interval
 from subgrad.sets._pour import ROUNDS, pour
@@ -145,6 +146,12 @@ class CappedSimplex(Set):
             free.sum(-1, keepdims=True), 1
         )
         return np.where(free, np.clip(p + off, lower, upper), p)
+
+    def _project_jacobian(self, y: Array) -> Jacobian:
+        p = self._project(y)
+        free = ((self.lower < p) & (p < self.upper)).astype(np.float64)
+        # Where nothing is free the projection does not move.
+        return Jacobian(free, free / np.sqrt(max(free.sum(), 1.0)), 0.0)
 
     def _pour(self, y: Array) -> Array:
         """The projection where no upper end binds, l + max(y - l - theta, 0)."""

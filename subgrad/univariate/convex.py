@@ -286,6 +286,10 @@ class Univariate(Batched):
             p = last(before, start, LARGEST)
         return self._cast(p, t, step)
 
+    def _curvature(self, t: Array) -> Array:
+        """φ''(t), one of its limits where it jumps, +inf at kinks and ends."""
+        raise NotImplementedError(f"{type(self).__name__} has no second derivative")
+
     # -- affine changes, see `Transformed` --------------------------------------------
 
     def __add__(self, other: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -313,6 +313,11 @@ class PiecewiseLinear(Piecewise):
         return self._filled(out, t)
 
     # -- derived ----------------------------------------------------------------------
+
+    def _curvature(self, t: Array) -> Array:
+        points = self._columns(self.breakpoints, t)
+        at = reduce(np.logical_or, [t == p for p in points], np.zeros(t.shape, bool))
+        return np.where(at, np.inf, 0.0)
 
     def conjugate(self) -> PiecewiseLinear:
         """Breakpoints trade places with slopes, missing ends with infinite slopes."""

@@ -88,6 +88,10 @@ class Logistic(Smooth):
 
         return expit(t)
 
+    def _curvature(self, t: Array) -> Array:
+        share = self._derivative(t)
+        return share * (1 - share)
+
     def _saturation(self, t: Array) -> Array:
         """φ(t) + φ*(0) and φ(t) + φ*(1) - t, whichever is more."""
         return self._value(abs(t))

@@ -51,6 +51,9 @@ class Square(Smooth, Piecewise):
     def _prox(self, t: Array, step: Number) -> Array:
         return t / (1 + column(self.c) * step)
 
+    def _curvature(self, t: Array) -> Array:
+        return column(self.c) + np.zeros_like(t)
+
     def conjugate(self) -> Square:
         new = object.__new__(Square)
         new.c, new._inverse = self._inverse, self.c
@@ -97,6 +100,10 @@ class Entropy(Smooth):
         w = _omega(t / step - column(self.shift) - np.log(step))
         return self._cast(step * w, t, step)
 
+    def _curvature(self, t: Array) -> Array:
+        with np.errstate(divide="ignore"):
+            return 1 / np.maximum(t, 0.0)
+
     def conjugate(self) -> Exponential:
         return Exponential(self.shift)
 
@@ -134,6 +141,9 @@ class Exponential(Smooth):
         # u close to t loses the digits of p, which log u has.
         p = np.where(u < 1, t - u, shift + np.log(np.maximum(u, 1) / step))
         return self._cast(p, t, step)
+
+    def _curvature(self, t: Array) -> Array:
+        return self._value(t)
 
     def conjugate(self) -> Entropy:
         return Entropy(self.shift)

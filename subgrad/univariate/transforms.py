@@ -130,6 +130,20 @@ class ConvexTransforms(Convexity):
             return super()._prox(t, step)
         return self._cast(self._graph.resolvent(t, step), t, step)
 
+    def _curvature(self, t: Array) -> Array:
+        return self._second(t)
+
+    @cached_property
+    def _second(self) -> Pieces:
+        """The second derivative of the pieces, +inf at kinks and outside the domain."""
+        f, bend = self._pieces, self._pieces.slope.slope
+        left, right = f.slopes
+        at = np.where(left == right, np.fmin(*bend._limits), np.inf)
+        c = bend.coefficients.copy()
+        c[~f.finite] = 0.0
+        c[~f.finite, 0] = np.inf
+        return Pieces(bend.points, c, bend.anchors, at)
+
     @cached_property
     def _graph(self) -> Graph:
         """The graph of ∂f for a closed convex f of degree <= 2."""

@@ -1,0 +1,1 @@
+"""Certified solutions of sums of atoms with a prox, each of an affine map."""

@@ -1,0 +1,262 @@
+r"""Lower bounds from multipliers, and how far residuals of rounding can lift them.
+
+With multipliers y_k in the domains of the conjugates, and r = c + Σ A_kᵀ y_k,
+
+.. math:: f(x) \ge a + \sum_k \langle y_k, b_k \rangle - h_k^*(y_k)
+   + \tfrac12 \langle q x, x \rangle + \langle r, x \rangle.
+
+Where q > 0 the right side has a minimum. Where q = 0 it has none unless r = 0, which no
+computed y fulfils: minimisers must be known to lie within a distance u of a point x,
+which costs |r| u. It is found in y itself. If h_k^* is affine on y_k + {v in V : |v_i|
+<= W_i}, V a subspace, with slope t_k there, every point x' has
+
+.. math:: f(x') \ge L + \langle r, x' - x \rangle
+   + \sum_k \| W_k P_V (A_k x' + b_k - t_k) \|_2,
+
+L the bound at x. At a minimiser f(x') <= f(x), so that with σ the least singular value
+of the W_k P_V A_k, all in one matrix, and S = Σ |W_k P_V (A_k x + b_k - t_k)|_2,
+
+.. math:: |x' - x| \le u = \frac{f(x) - L + S}{\sigma - |r|}, \qquad
+   f^* \ge L - |r| u.
+
+An atom g of x itself may be left without multiplier: then - g*(-Σ A_kᵀ y_k), taken with
+the quadratic, stands for the minimum over x.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from subgrad._check import Array
+from subgrad.core import Function
+from subgrad.functions.indicator import Indicator
+from subgrad.functions.separable import Separable
+from subgrad.functions.support import Support
+from subgrad.sets.box import Box
+from subgrad.sets.simplex import CappedSimplex
+from subgrad.solvers.structured.form import joint, matrix
+from subgrad.solvers.structured.terms import Structure, structure, unscaled
+
+EPS = float(np.finfo(np.float64).eps)
+ULPS = 8
+
+
+def to_domain(h: Function, y: Array) -> Array:
+    """A point near y where h* is finite: of boxes exactly."""
+    a, g = unscaled(h)
+    y = y / a
+    if isinstance(g, Support):
+        y = g._body(len(y))._project(y)
+    elif isinstance(g, Separable):
+        y = np.clip(y, *g._star.ends) if g.weights is None else y
+    elif isinstance(g, Indicator) and isinstance(g._body(len(y)), Box):
+        S: Any = g._body(len(y))
+        y = np.where(np.isposinf(S.upper), np.minimum(y, 0), y)
+        y = np.where(np.isneginf(S.lower), np.maximum(y, 0), y)
+    return a * y
+
+
+def conjugate_value(h: Function, y: Array) -> float:
+    """h*(y), y a point that `to_domain` gave."""
+    a, g = unscaled(h)
+    if isinstance(g, Support):
+        return 0.0
+    if isinstance(g, Indicator):
+        return float(g._body(len(y))._support(y))
+    if isinstance(g, Separable) and g.weights is None:
+        return a * float(g._star._value(y / a).sum())
+    return float(h.conjugate()._value(y))
+
+
+def margins(h: Function, y: Array) -> tuple[Array, Array, bool] | None:
+    """W, t and whether V is {v : Σ v_i = 0 over W > 0}, or all; None if none is known.
+
+    y lies in the domain of h*.
+    """
+    a, g = unscaled(h)
+    v, none = y / a, np.zeros_like(y)
+    if isinstance(g, Separable) and g.phi.polyhedral and g.weights is None:
+        star: Any = g._star
+        points = star.breakpoints
+        if points.ndim > 1 or star.batch:
+            return None
+        k = np.searchsorted(points, v)
+        ends = np.concatenate([[-np.inf], points, [np.inf]])
+        W = np.minimum(v - ends[k], ends[k + 1] - v)
+        t = star.slopes[k]
+        inside = np.isfinite(t)
+        W = np.where(inside & np.isfinite(W), W, np.where(inside, 1.0, 0.0))
+        return a * W, np.where(inside, t, 0.0), False
+    if not isinstance(g, Support):
+        return None
+    S = g._body(len(y))
+    if isinstance(S, Box):
+        return a * np.maximum(np.minimum(v - S.lower, S.upper - v), 0), none, False
+    if isinstance(S, CappedSimplex):
+        W = np.maximum(np.minimum(v - S.lower, S.upper - v), 0)
+        free = W > 1e-12 * W.max(initial=0.0)
+        low = W[free].min(initial=np.inf)
+        return np.where(free, a * low, 0.0) if free.any() else none, none, True
+    return None
+
+
+@dataclass(frozen=True, eq=False)
+class DualCertificate:
+    """Multipliers of the terms of f, in their order, that prove `lower_bound`.
+
+    x (n,) is the point near which minimisers are looked for where it matters. A
+    multiplier is None for an atom of x itself that is minimised over together with the
+    quadratic. `radius` None: no distance is needed, or it is found from f, x and the
+    multipliers; a number is a bound on the distance from x to a minimiser that is
+    believed, and the bound holds on that condition.
+    """
+
+    x: Array
+    multipliers: tuple[Any, ...]
+    lower_bound: float
+    radius: float | None = None
+
+    def verify(self, f: Function) -> bool:
+        """Whether f has the bound, everything computed afresh."""
+        s = structure(f, len(self.x))
+        if len(self.multipliers) != len(s.terms):
+            return False
+        for y, t in zip(self.multipliers, s.terms, strict=True):
+            if y is not None and np.shape(y) != (t.op.rows,):
+                return False
+        raw, _, _ = _bound(s, self.x, self.multipliers, self.radius)
+        return bool(raw >= self.lower_bound)
+
+
+def dual_bound(
+    s: Structure, x: Array, multipliers: tuple[Any, ...], radius: float | None = None
+) -> DualCertificate:
+    """The certificate of these multipliers, moved into the domains first."""
+    raw, blur, moved = _bound(s, x, multipliers, radius)
+    return DualCertificate(x, moved, raw - ULPS * EPS * blur, radius)
+
+
+def _bound(
+    s: Structure, x: Array, multipliers: tuple[Any, ...], radius: float | None
+) -> tuple[float, float, tuple[Any, ...]]:
+    """The bound as computed, the size of what was summed, and the moved multipliers."""
+    left = [t for t, y in zip(s.terms, multipliers, strict=True) if y is None]
+    if len(left) > 1 or any(not t.own for t in left):
+        raise ValueError("only one atom of x itself can be without multiplier")
+    ys = [
+        None if y is None else to_domain(t.h, y)
+        for t, y in zip(s.terms, multipliers, strict=True)
+    ]
+    r = np.zeros(s.n)
+    for t, y in zip(s.terms, ys, strict=True):
+        if y is not None:
+            r = r + t.op.adjoint(y)
+    if left and (theta := _shrink(left[0].h, -r, s)) < 1:
+        ys, r = [None if y is None else theta * y for y in ys], theta * r
+    total, blur = s.offset, abs(s.offset)
+    for t, y in zip(s.terms, ys, strict=True):
+        if y is not None:
+            value = conjugate_value(t.h, y)
+            total += float(y @ t.b) - value
+            blur += float(np.abs(y) @ np.abs(t.b)) + abs(value)
+    moved = tuple(ys)
+    if left:
+        value = float(joint(left[0].h, s).conjugate()._value(-r))
+        bound = total - value if np.isfinite(value) else -np.inf
+        return bound, blur + abs(total), moved
+    size = np.abs(r) + np.abs(s.c)
+    r, curved = r + s.c, s.q > 0
+    bound = total - float(np.sum(np.square(r[curved]) / (2 * s.q[curved])))
+    if not np.isfinite(bound):
+        return -np.inf, 0.0, moved
+    blur += abs(total - bound)
+    if not np.all(curved):
+        flat = np.where(curved, 0.0, r)
+        # The products with A are wrong by about as much.
+        away = float(
+            np.linalg.norm(flat) + EPS * np.linalg.norm(np.where(curved, 0.0, size))
+        )
+        along = float(flat @ x)
+        blur += float(np.abs(flat) @ np.abs(x))
+        reach = radius
+        if reach is None:
+            reach = _reach(s, x, moved, bound + along, away)
+        bound += along - away * reach
+    return bound, blur, moved
+
+
+def _shrink(g: Function, v: Array, s: Structure) -> float:
+    """θ <= 1 with the conjugate of g + <c, .> finite at θ v, where that needs one."""
+    a, h = unscaled(g)
+    if s.q.any() or not isinstance(h, Support) or not h.finite:
+        return 1.0
+    S = h._body(s.n)
+    if s.c.any():
+        # θ v - c in a S, and -c is: the segment stays inside a convex set.
+        low, high = 0.0, 1.0
+        for _ in range(60):
+            t = (low + high) / 2
+            inside = S._gauge((t * v - s.c) / a) <= 1 - ULPS * EPS
+            low, high = (t, high) if inside else (low, t)
+        return low
+    gauge = float(S._gauge(v / a))
+    return 1.0 if gauge <= 1 else (1 - ULPS * EPS) / gauge
+
+
+def _reach(
+    s: Structure, x: Array, multipliers: tuple[Any, ...], L: float, r: float
+) -> float:
+    """A bound on the distance from x to every minimiser, inf if none is found."""
+    if s.q.any():
+        return np.inf
+    rows, spread = [], 0.0
+    for t, y in zip(s.terms, multipliers, strict=True):
+        A, found = matrix(t.op), margins(t.h, y)
+        if found is None or A is None:
+            continue
+        W, slope, balanced = found
+        on = np.flatnonzero(W > 0)
+        if not len(on):
+            continue
+        B = np.asarray(A[on] if isinstance(A, np.ndarray) else A[on].toarray())
+        z = (t.op.forward(x) + t.b - slope)[on]
+        if balanced:
+            B, z = B - B.mean(0), z - z.mean()
+        rows.append(W[on, None] * B)
+        spread += float(np.linalg.norm(W[on] * z))
+    P = _value(s, x)
+    if sum(map(len, rows)) < s.n or not np.isfinite(P):
+        return np.inf
+    sigma = least_singular(np.concatenate(rows))
+    return max((P - L + spread) / (sigma - r), 0.0) if sigma > 2 * r else np.inf
+
+
+def _value(s: Structure, x: Array) -> float:
+    return float(
+        s.offset
+        + s.c @ x
+        + 0.5 * (s.q * x) @ x
+        + sum(float(t.value(x)) for t in s.terms)
+    )
+
+
+def least_singular(B: Array) -> float:
+    """A lower bound on the least singular value of B (m, n), m >= n."""
+    from scipy.linalg import lapack
+
+    G = B.T @ B
+    size = float(np.trace(G))
+    factor, info = lapack.dpotrf(G, lower=1)
+    if info:
+        return 0.0
+    inverse, info = lapack.dpotri(factor, lower=1)
+    if info:
+        return 0.0
+    low = np.tril(inverse)
+    # |G^-1|_F >= 1 / σ²; G is wrong by a few n ulps of its size.
+    top = np.sqrt(2 * np.square(low).sum() - np.square(np.diagonal(low)).sum())
+    square = 1 / (2 * top) - 4 * len(G) * EPS * size
+    return float(np.sqrt(max(square, 0.0)))

@@ -1,0 +1,270 @@
+r"""What the structured methods solve: one quadratic, and atoms of affine maps.
+
+.. math:: \min_x \ \tfrac12 \langle q x, x \rangle + \langle c, x \rangle
+   + \sum_k h_k(A_k x + b_k)
+
+of a `Structure`, either as it is, or its Fenchel dual. The dual is taken where f is
+g(x) plus squared distances and equations: its variable is the multiplier y of these,
+
+.. math:: \min_y \ \sum_j \Big(\frac{|y_j|^2}{2 c_j} - \langle b_j, y_j \rangle \Big)
+   + g^*(-A^T y),
+
+and x is the multiplier of its one atom g*.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from subgrad._check import Array
+from subgrad.affine import Diagonal, Matrix, Operator, Sparse, Transposed
+from subgrad.core import Function
+from subgrad.functions.indicator import Indicator
+from subgrad.functions.quadratic import SquaredNorm
+from subgrad.operators import Chain, Pick, Stack
+from subgrad.sets.box import Box
+from subgrad.solvers.structured.terms import Structure, Term, unscaled
+
+DENSE = 50_000_000  # entries of a matrix that is written out
+
+
+def matrix(op: Operator) -> Any:
+    """The map as an array or a sparse array, None if it is only a map."""
+    if isinstance(op, Matrix):
+        return op.A
+    if isinstance(op, Transposed):
+        A = matrix(op.op)
+        return None if A is None else A.T
+    if isinstance(op, Sparse):
+        return op.A.tocsr() if hasattr(op.A, "toarray") else None
+    if isinstance(op, Diagonal | Pick):
+        from scipy.sparse import csr_array, diags_array
+
+        if isinstance(op, Diagonal):
+            return diags_array(np.broadcast_to(op.w, (op.rows,))).tocsr()
+        at = np.arange(op.cols)[op.index]
+        one = np.ones(op.rows)
+        return csr_array((one, at, np.arange(op.rows + 1)), shape=(op.rows, op.cols))
+    if isinstance(op, Chain):
+        inner = matrix(op.inner)
+        if inner is not None and isinstance(op.outer, Diagonal):
+            w = np.broadcast_to(op.outer.w, (op.rows,))
+            if isinstance(inner, np.ndarray):
+                return w[:, None] * inner
+            return inner.multiply(w[:, None]).tocsr()
+        outer = matrix(op.outer)
+        return None if outer is None or inner is None else outer @ inner
+    if isinstance(op, Stack):
+        parts = [matrix(p) for p in op.ops]
+        if any(p is None for p in parts):
+            return None
+        if all(isinstance(p, np.ndarray) for p in parts):
+            return np.concatenate(parts)
+        from scipy.sparse import csr_array, vstack
+
+        return vstack([csr_array(p) for p in parts]).tocsr()
+    sparse = getattr(op, "sparse", None)
+    if sparse is not None:
+        return sparse()
+    return op.dense() if op.rows * op.cols <= DENSE else None
+
+
+class Star(Function):
+    """f* by what is known of f, a function of n arguments."""
+
+    def __init__(self, f: Function, n: int) -> None:
+        self.f, self.n = f, n
+
+    def _dual_prox(self, y: Array, s: Any) -> Array:
+        return self.f._prox(y, np.asarray(s))
+
+    def _dual_prox_jacobian(self, y: Array, s: Any) -> Any:
+        return self.f._prox_jacobian(y, s)
+
+    def _value(self, x: Array) -> Array:
+        return self.f.conjugate()._value(x)
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """One atom: x -> h(A x + b)."""
+
+    h: Function
+    op: Operator
+    b: Array
+
+    @cached_property
+    def matrix(self) -> Any:
+        """A as an array or a sparse array; None if it is only a map."""
+        return matrix(self.op)
+
+    @property
+    def diagonal(self) -> Any:
+        """The w of A x = w x, None for other maps."""
+        return self.op.w if isinstance(self.op, Diagonal) else None
+
+    @cached_property
+    def square(self) -> float:
+        """The sum of the squares of the entries of A, at least for a matrix."""
+        if self.diagonal is not None:
+            return float(np.sum(np.broadcast_to(self.diagonal**2, (self.op.rows,))))
+        A = self.matrix
+        if A is None:
+            v = np.random.default_rng(0).standard_normal((8, self.op.cols))
+            return float(np.square(self.op.forward(v)).sum() / 8)
+        data = A if isinstance(A, np.ndarray) else A.data
+        return float(np.vdot(data, data))
+
+
+@dataclass(frozen=True, eq=False)
+class Form:
+    """q and c of shape (n,), and the blocks; `source` is what it came from."""
+
+    q: Array
+    c: Array
+    blocks: tuple[Block, ...]
+    source: Structure
+    dual: bool = False
+
+    @property
+    def n(self) -> int:
+        return len(self.c)
+
+    @cached_property
+    def cuts(self) -> list[slice]:
+        ends = np.cumsum([0, *(len(k.b) for k in self.blocks)])
+        return [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+
+    @cached_property
+    def b(self) -> Array:
+        return np.concatenate([k.b for k in self.blocks])
+
+    @cached_property
+    def square(self) -> float:
+        return sum(k.square for k in self.blocks)
+
+    def linear(self, x: Array) -> Array:
+        """A x, all blocks one after the other."""
+        if len(self.blocks) == 1:
+            return self.blocks[0].op.forward(x)
+        return np.concatenate([k.op.forward(x) for k in self.blocks])
+
+    def adjoint(self, y: Array) -> Array:
+        """Aᵀ y."""
+        first, *rest = (
+            k.op.adjoint(y[at]) for k, at in zip(self.blocks, self.cuts, strict=True)
+        )
+        return sum(rest, first)
+
+    def dual_prox(self, w: Array, sigma: Any) -> Array:
+        """prox of sigma h*, block by block."""
+        if len(self.blocks) == 1:
+            return self.blocks[0].h._dual_prox(w, sigma)
+        pairs = zip(self.blocks, self.cuts, strict=True)
+        return np.concatenate([k.h._dual_prox(w[at], sigma) for k, at in pairs])
+
+    def jacobians(self, w: Array, sigma: Any) -> list[Any]:
+        """Of the same, an element of the Clarke derivative of each block."""
+        pairs = zip(self.blocks, self.cuts, strict=True)
+        return [k.h._dual_prox_jacobian(w[at], sigma) for k, at in pairs]
+
+    def pair(self, x: Array, y: Array) -> tuple[Array, tuple[Any, ...]]:
+        """The point of the source, and its multipliers, one per term or None."""
+        terms = self.source.terms
+        if not self.dual:
+            # The blocks are the terms, in their order.
+            free = base(self.source)
+            return x, tuple(
+                None if t is free else y[at]
+                for t, at in zip(terms, self.cuts, strict=True)
+            )
+        at, out = 0, list[Any]()
+        for t in terms:
+            if smooth(t) is None:
+                out.append(None)
+            else:
+                out.append(x[at : at + t.op.rows])
+                at += t.op.rows
+        return y, tuple(out)
+
+
+def primal(s: Structure) -> Form:
+    """The structure as it is."""
+    return Form(s.q, s.c, tuple(Block(t.h, t.op, t.b) for t in s.terms), s)
+
+
+def smooth(t: Term) -> tuple[float, Array] | None:
+    """(1 / c, shift) of a term c/2 |A x + b|², (0, shift) of an equation A x = -b."""
+    a, h = unscaled(t.h)
+    if isinstance(h, SquaredNorm):
+        return 1 / (a * float(h.c)), np.zeros(t.op.rows)
+    if isinstance(h, Indicator) and isinstance(h.S, Box):
+        low, up = h.S.lower, h.S.upper
+        if np.array_equal(low, up):
+            return 0.0, np.broadcast_to(low, (t.op.rows,))
+    return None
+
+
+def base(s: Structure) -> Term | None:
+    """An atom of x itself with a conjugate, to be minimised over without multiplier."""
+    if np.any(s.q != s.q[0]):
+        return None
+    own = [t for t in s.terms if t.own]
+    # With an indicator of a bounded set every multiplier of the others is feasible.
+    own.sort(key=lambda t: not isinstance(t.h, Indicator))
+    for t in own:
+        try:
+            joint(t.h, s).conjugate()
+        except NotImplementedError:
+            continue
+        return t
+    return None
+
+
+def ground(s: Structure) -> tuple[Function | None, list[Term]]:
+    """The one nonsmooth atom of x itself with what is quadratic of x, and the rest."""
+    own = [t for t in s.terms if t.own and smooth(t) is None]
+    rest = [t for t in s.terms if not (t.own and smooth(t) is None)]
+    if len(own) != 1:
+        return None, list(s.terms)
+    g = own[0].h
+    return g, rest
+
+
+def fenchel(s: Structure) -> Form | None:
+    """The dual, where f is one atom of x plus squared distances and equations."""
+    from subgrad.affine import chain
+    from subgrad.operators import Stack
+
+    g, rest = ground(s)
+    found = [smooth(t) for t in rest]
+    pieces = [p for p in found if p is not None]
+    if g is None or not rest or len(pieces) < len(rest):
+        return None
+    if np.any(s.q != s.q[0]):
+        return None
+    star = Star(joint(g, s), s.n)
+    ops = tuple(t.op for t in rest)
+    op = ops[0] if len(ops) == 1 else Stack(ops)
+    K = chain(Diagonal(np.array(-1.0), s.n), op.T)
+    q = np.concatenate(
+        [np.full(t.op.rows, p[0]) for t, p in zip(rest, pieces, strict=True)]
+    )
+    c = np.concatenate([p[1] - t.b for t, p in zip(rest, pieces, strict=True)])
+    return Form(q, c, (Block(star, K, np.zeros(s.n)),), s, dual=True)
+
+
+def joint(g: Function, s: Structure) -> Function:
+    """g + <c, .> + q/2 |.|² as one function of n arguments."""
+    from subgrad.functions.linear import Linear
+
+    f = g
+    if np.any(s.q):
+        f = f + SquaredNorm(float(s.q[0]))
+    if np.any(s.c):
+        f = f + Linear(s.c)
+    return f

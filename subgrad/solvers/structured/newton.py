@@ -1,0 +1,247 @@
+r"""The linear systems of the Newton steps.
+
+.. math:: \Big(D + \sigma \sum_k A_k^T J_k A_k\Big) d = r
+
+with D > 0 diagonal and 0 <= J_k <= I. With dense maps of few active rows the system is
+solved in these (Woodbury), otherwise in the variables, by Cholesky; the sum over active
+rows is kept and changed where few of them change. With sparse maps it is banded, or
+factored by SuperLU. Where a map or a Jacobian is known by its products only, conjugate
+gradients are used.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from subgrad._check import Array
+from subgrad._jacobian import Jacobian
+from subgrad.solvers.structured.form import Block, Form
+
+REBUILD = 30  # changes to a Gram matrix before rounding is wiped out
+BAND = 16
+
+
+class Gram:
+    """Aᵀ A over the active rows of a dense A."""
+
+    def __init__(self, A: Array) -> None:
+        self.A, self.mask, self.age = A, np.zeros(len(A), bool), REBUILD
+        self.G = np.zeros((A.shape[1],) * 2)
+
+    def __call__(self, mask: Any) -> Array:
+        on, off = mask & ~self.mask, self.mask & ~mask
+        changed = np.count_nonzero(on) + np.count_nonzero(off)
+        if self.age >= REBUILD or changed > 0.7 * np.count_nonzero(mask):
+            B = self.A[mask]
+            self.G, self.age = B.T @ B, 0
+        elif changed:
+            self.age += 1
+            for rows, sign in ((on, 1), (off, -1)):
+                if rows.any():
+                    B = self.A[rows]
+                    self.G = self.G + sign * (B.T @ B)
+        self.mask = mask
+        return self.G
+
+
+class Systems:
+    """The Newton systems of one form."""
+
+    def __init__(self, form: Form) -> None:
+        self.form = form
+        kinds = [_kind(k) for k in form.blocks]
+        self.general = None in kinds
+        self.sparse = not self.general and "sparse" in kinds and "dense" not in kinds
+        if not self.sparse and not self.general:
+            self.grams = [
+                Gram(np.asarray(_array(k))) if kind != "diagonal" else None
+                for k, kind in zip(form.blocks, kinds, strict=True)
+            ]
+
+    def solve(self, D: Array, sigma: float, jacobians: list[Any], r: Array) -> Array:
+        """The solution d."""
+        plain = all(isinstance(J, Jacobian) for J in jacobians)
+        if self.general or not plain:
+            return self._iterated(D, sigma, jacobians, r)
+        if self.sparse:
+            return self._sparse(D, sigma, jacobians, r)
+        D = D.copy()
+        rows, inner = 0, False
+        for k, J in zip(self.form.blocks, jacobians, strict=True):
+            if k.diagonal is None:
+                rows += int(np.count_nonzero(J.d))
+                rows += 0 if J.u is None else int(np.count_nonzero(J.e))
+            elif J.u is None:
+                D += sigma * k.diagonal**2 * J.d
+            else:
+                inner = True
+        if rows < self.form.n and not inner:
+            return self._woodbury(D, sigma, jacobians, r)
+        return self._cholesky(D, sigma, jacobians, r)
+
+    def _cholesky(
+        self, D: Array, sigma: float, jacobians: list[Any], r: Array
+    ) -> Array:
+        from scipy.linalg import lapack
+
+        n = self.form.n
+        H = np.zeros((n, n))
+        for k, J, gram in zip(self.form.blocks, jacobians, self.grams, strict=True):
+            if gram is None:
+                if J.u is not None:
+                    # Of a diagonal map: the groups lie in the variables themselves.
+                    w = np.broadcast_to(k.diagonal, (n,))
+                    H[np.diag_indices(n)] += sigma * w**2 * J.d
+                    V = _spread(J) * w[:, None]
+                    H += sigma * (V * J.along) @ V.T
+                continue
+            active = J.d > 0
+            if J.u is None and np.all(J.d[active] == 1):
+                H += sigma * gram(active)
+            else:
+                B = np.sqrt(sigma * J.d[active])[:, None] * gram.A[active]
+                H += B.T @ B
+                if J.u is not None:
+                    V = _groups(J, gram.A)
+                    H += sigma * (V.T * J.along) @ V
+        H[np.diag_indices(n)] += D
+        for lift in (0.0, 1e-15, 1e-13, 1e-11, 1e-9):
+            if lift:
+                H[np.diag_indices(n)] += lift * np.trace(H) / n
+            _, d, info = lapack.dposv(H, r, lower=1)
+            if info == 0:
+                return np.asarray(d)
+        return r / (D + np.diagonal(H))
+
+    def _woodbury(
+        self, D: Array, sigma: float, jacobians: list[Any], r: Array
+    ) -> Array:
+        from scipy.linalg import lapack
+
+        parts = []
+        for J, gram in zip(jacobians, self.grams, strict=True):
+            if gram is None:
+                continue
+            active = J.d > 0
+            B = np.sqrt(J.d[active])[:, None] * gram.A[active]
+            if J.u is not None:
+                V = _groups(J, gram.A)
+                d = J.total(J.d * J.u * J.u)
+                some = np.flatnonzero(J.along)
+                pick = some if J.labels is not None else np.zeros(1, int)
+                lift = (np.sqrt(np.maximum(J.e, 0)) - np.sqrt(d)) * (d > 0)
+                B = B + (J.u * J.spread(lift))[active, None] * (
+                    V[J.labels[active]] if J.labels is not None else V
+                )
+                new = pick[(d[pick] == 0) & (J.e[pick] > 0)]
+                parts.append(np.sqrt(J.e[new])[:, None] * V[new])
+            parts.append(B)
+        B = np.sqrt(sigma) * np.concatenate(parts)
+        y = r / D
+        if not len(B):
+            return y
+        C = B / D
+        S = C @ B.T
+        S[np.diag_indices(len(S))] += 1.0
+        _, z, info = lapack.dposv(S, B @ y, lower=1)
+        if info:
+            z = np.linalg.lstsq(S, B @ y, rcond=None)[0]
+        return y - C.T @ z
+
+    def _sparse(self, D: Array, sigma: float, jacobians: list[Any], r: Array) -> Array:
+        from scipy.sparse import csr_array, diags_array
+        from scipy.sparse.linalg import splu
+
+        H: Any = diags_array(D).tocsr()
+        for k, J in zip(self.form.blocks, jacobians, strict=True):
+            A = k.matrix if k.diagonal is None else _sparse_diagonal(k)
+            H = H + sigma * (A.T @ (A.multiply(J.d[:, None])))
+            if J.u is not None:
+                labels = np.zeros(len(J.d), int) if J.labels is None else J.labels
+                U = csr_array((J.u, (labels, np.arange(len(J.d)))))
+                V = U @ A
+                H = H + sigma * (V.T @ V.multiply(J.along[: V.shape[0], None]))
+        H = H.tocoo()
+        width = int(np.max(np.abs(H.row - H.col), initial=0))
+        if width <= BAND:
+            from scipy.linalg import solveh_banded
+
+            low = H.row >= H.col
+            band = np.zeros((width + 1, len(D)))
+            np.add.at(band, (H.row[low] - H.col[low], H.col[low]), H.data[low])
+            return np.asarray(solveh_banded(band, r, lower=True, check_finite=False))
+        lu = splu(
+            H.tocsc(),
+            permc_spec="MMD_AT_PLUS_A",
+            options={"SymmetricMode": True, "DiagPivotThresh": 0.0},
+        )
+        return np.asarray(lu.solve(r))
+
+    def _iterated(
+        self, D: Array, sigma: float, jacobians: list[Any], r: Array
+    ) -> Array:
+        """Conjugate gradients, to a tenth of what a Newton step is asked for."""
+        form = self.form
+
+        def apply(d: Array) -> Array:
+            z = form.linear(d)
+            pairs = zip(jacobians, form.cuts, strict=True)
+            return D * d + sigma * form.adjoint(
+                np.concatenate([J.apply(z[at]) for J, at in pairs])
+            )
+
+        x, g = np.zeros_like(r), r.copy()
+        p, old = g.copy(), float(g @ g)
+        goal = min(0.1, old**0.05) * 1e-1 * np.sqrt(old)
+        for _ in range(500):
+            if np.sqrt(old) <= goal:
+                break
+            h = apply(p)
+            a = old / float(p @ h)
+            x += a * p
+            g -= a * h
+            new = float(g @ g)
+            p, old = g + (new / old) * p, new
+        return x
+
+
+def _kind(k: Block) -> str | None:
+    if k.diagonal is not None:
+        return "diagonal"
+    if k.matrix is None:
+        return None
+    return "dense" if isinstance(k.matrix, np.ndarray) else "sparse"
+
+
+def _array(k: Block) -> Any:
+    return k.matrix if isinstance(k.matrix, np.ndarray) else k.matrix.toarray()
+
+
+def _sparse_diagonal(k: Block) -> Any:
+    from scipy.sparse import diags_array
+
+    return diags_array(np.broadcast_to(k.diagonal, (k.op.rows,))).tocsr()
+
+
+def _spread(J: Jacobian) -> Array:
+    """The vectors u as columns (n, G)."""
+    assert J.u is not None and J.e is not None
+    if J.labels is None:
+        return J.u[:, None]
+    U = np.zeros((len(J.u), len(J.e)))
+    U[np.arange(len(J.u)), J.labels] = J.u
+    return U
+
+
+def _groups(J: Jacobian, A: Array) -> Array:
+    """u_gᵀ A for all groups, (G, n)."""
+    assert J.u is not None and J.e is not None
+    if J.labels is None:
+        return (J.u @ A)[None]
+    from scipy.sparse import csr_array
+
+    at = np.flatnonzero(J.u)
+    U = csr_array((J.u[at], (J.labels[at], at)), shape=(len(J.e), len(J.u)))
+    return np.asarray(U @ A)

@@ -1,0 +1,135 @@
+r"""What a function is made of: atoms of affine maps, and a quadratic of its variable.
+
+.. math:: f(x) = \tfrac12 \langle q x, x \rangle + \langle c, x \rangle + a
+   + \sum_k h_k(A_k x + b_k), \qquad q \ge 0
+
+Weights are part of the atoms h_k. Indicators are atoms like others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+
+from subgrad._check import Array
+from subgrad.affine import Diagonal, Operator, chain, identity
+from subgrad.calculus.derived import _Derived
+from subgrad.calculus.precompose import Precomposed
+from subgrad.calculus.scale import Scaled, scale
+from subgrad.calculus.sum import Sum
+from subgrad.core import Function
+from subgrad.functions.indicator import Indicator
+from subgrad.functions.linear import Affine
+from subgrad.functions.quadratic import SquaredNorm
+from subgrad.sets.intersection import Intersection
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """x -> h(A x + b); b of shape (rows,)."""
+
+    h: Function
+    op: Operator
+    b: Array
+
+    @property
+    def own(self) -> bool:
+        """Whether it is an atom of the variable itself: A = I, b = 0."""
+        return self.op.scalar == 1.0 and not self.b.any()
+
+    def value(self, x: Array) -> Any:
+        return self.h._value(self.op.forward(x) + self.b)
+
+
+@dataclass(frozen=True, eq=False)
+class Structure:
+    """The parts of a function of n variables: q and c of shape (n,), and the terms."""
+
+    q: Array
+    c: Array
+    offset: float
+    terms: tuple[Term, ...]
+
+    @property
+    def n(self) -> int:
+        return len(self.c)
+
+
+def structure(f: Function, n: int | None = None) -> Structure:
+    """The parts of f, a function of n variables."""
+    n = f.n if n is None else n
+    if n is None:
+        raise ValueError(f"{f!r} takes any number of arguments: apply it to a variable")
+    q, c, offset, terms = np.zeros(n), np.zeros(n), 0.0, []
+    for term in _parts(f, identity(n), np.zeros(n)):
+        a, h = unscaled(term.h)
+        if isinstance(h, Affine):
+            g = h._gradient(term.op.rows)
+            c = c + a * term.op.adjoint(g)
+            offset += a * float(h._value(term.b))
+        elif isinstance(h, SquaredNorm) and isinstance(term.op, Diagonal):
+            w, each = term.op.w, a * _number(h.c)
+            q = q + each * w * w
+            c = c + each * w * term.b
+            offset += each / 2 * float(term.b @ term.b)
+        else:
+            terms.append(term)
+    return Structure(q, c, offset, tuple(terms))
+
+
+def unscaled(h: Function) -> tuple[float, Function]:
+    """a and g with h = a g."""
+    return (_number(h.a), h.f) if isinstance(h, Scaled) else (1.0, h)
+
+
+def _number(a: Any) -> float:
+    if np.ndim(a):
+        raise NotImplementedError(
+            f"the structure of a batch of functions, of shape {np.shape(a)}"
+        )
+    return float(a)
+
+
+@singledispatch
+def _parts(f: Function, op: Operator, b: Array) -> list[Term]:
+    """f(A x + b) as terms."""
+    return [Term(f, op, b)]
+
+
+@_parts.register
+def _(f: Sum, op: Operator, b: Array) -> list[Term]:
+    return [t for p in f.parts for t in _parts(p, op, b)]
+
+
+@_parts.register
+def _(f: Scaled, op: Operator, b: Array) -> list[Term]:
+    a = _number(f.a)
+    return [
+        t if isinstance(t.h, Indicator) and a > 0 else replace(t, h=scale(t.h, a))
+        for t in _parts(f.f, op, b)
+    ]
+
+
+@_parts.register
+def _(f: Precomposed, op: Operator, b: Array) -> list[Term]:
+    if f.map.batch:
+        raise NotImplementedError("the structure of a batch of functions")
+    shift = f.op.forward(b)
+    if f.map.b is not None:
+        shift = shift + f.map.b
+    return _parts(f.f, chain(f.op, op), shift)
+
+
+@_parts.register
+def _(f: _Derived, op: Operator, b: Array) -> list[Term]:
+    return _parts(f.base, op, b)
+
+
+@_parts.register
+def _(f: Indicator, op: Operator, b: Array) -> list[Term]:
+    if isinstance(f.S, Intersection):
+        return [t for S in f.S.parts for t in _parts(Indicator(S), op, b)]
+    return [Term(f, op, b)]
