@@ -1,16 +1,15 @@
 r"""The proximal method of multipliers, its steps found by semismooth Newton.
 
 .. math:: x_+ \approx \mathrm{argmin}_x \ \tfrac12 \langle q x, x \rangle
-   + \langle c, x \rangle + \frac{1}{2\sigma} |Y(x)|^2 \text{-type penalty}
-   + \frac{1}{2\tau} |x - x_k|^2, \qquad
-   y_+ = Y(x_+), \quad Y(x) = \mathrm{prox}_{\sigma h^*}(y_k + \sigma (A x + b))
+   + \langle c, x \rangle + M(x) + \frac{1}{2\tau} |x - x_k|^2, \quad
+   \nabla M(x) = A^T Y(x), \quad y_+ = Y(x_+)
 
-The gradient of what is minimised is q x + c + (x - x_k) / τ + Aᵀ Y(x), and
-q + 1/τ + σ Aᵀ J A, J a Jacobian of the prox, an element of its Clarke derivative.
-R. T. Rockafellar, Augmented Lagrangians and applications of the proximal point
-algorithm in convex programming, Math. Oper. Res. 1 (1976); X. Li, D. Sun and
-K.-C. Toh, A highly efficient semismooth Newton augmented Lagrangian method for solving
-lasso problems, SIAM J. Optim. 28 (2018).
+with Y(x) = prox of σ h* at y_k + σ (A x + b), a σ_k = ρ_k σ for each block, M the
+envelope of h with y_k. What Newton's method solves with is q + 1/τ + Aᵀ σ J A, J an
+element of the Clarke derivative of the prox. R. T. Rockafellar, Augmented Lagrangians
+and applications of the proximal point algorithm in convex programming, Math. Oper.
+Res. 1 (1976); X. Li, D. Sun and K.-C. Toh, A highly efficient semismooth Newton
+augmented Lagrangian method for solving lasso problems, SIAM J. Optim. 28 (2018).
 """
 
 from __future__ import annotations
@@ -26,9 +25,9 @@ EPS = float(np.finfo(np.float64).eps)
 
 
 class AugmentedLagrangian:
-    """The method on one form: x, y and z = A x + b after `step()`s.
+    """The method on one form: x, y and z = A x + b after so many `step()`s.
 
-    `newtons` counts the Newton steps.
+    `newtons` counts the Newton steps, `failures` the steps that were taken back.
     """
 
     def __init__(
@@ -37,13 +36,17 @@ class AugmentedLagrangian:
         self.form, self.systems = form, Systems(form)
         self.x = np.zeros(form.n) if x is None else np.array(x)
         self.z = form.linear(self.x) + form.b
-        self.unit = _scale(form)
+        # Rows of all blocks count as if they had one length.
+        lengths = np.array([max(k.square / len(k.b), 1e-300) for k in form.blocks])
+        self.rho = lengths.max() / lengths
+        self.square = float(lengths.max() * len(form.b))
+        self.unit = _unit(form, self.rho, self.square)
         self.sigma, self.grow = 10 * self.unit, 3.0
         if y is None:
-            y = form.dual_prox(np.zeros(len(form.b)), np.asarray(self.sigma))
+            y = form.dual_prox(np.zeros(len(form.b)), self.sigma * self.rho)
         self.y = y
         self.strong = bool(np.all(form.q > 0))
-        self.span = 100 / (self.unit**2 * max(form.square, 1e-300))
+        self.span = 100 / (self.unit**2 * self.square)
         self.newtons, self.failures = 0, 0
 
     def residual(self) -> Array:
@@ -55,77 +58,74 @@ class AugmentedLagrangian:
         form, sigma, xk, yk = self.form, self.sigma, self.x, self.y
         back = 0.0
         if not self.strong:
-            limit = 1e11 * form.n / (sigma * max(form.square, 1e-300))
+            limit = 1e11 * form.n / (sigma * self.square)
             back = 1 / min(self.span * sigma, limit)
         D = form.q + back
-        s = np.asarray(sigma)
-        x, z = xk.copy(), self.z
-        low = np.sqrt(D.min()) if D.min() > 0 else 0.0
+        sigmas = sigma * self.rho
+        each = form.spread(sigmas)
+        x, z = xk, self.z
+        low = float(np.sqrt(D.min()))
         settled = False
         for used in range(INNER + 1):
-            w = yk + sigma * z
-            y = form.dual_prox(w, s)
+            w = yk + each * z
+            y = form.dual_prox(w, sigmas)
             slope = form.q * x + form.c + back * (x - xk)
             g = slope + form.adjoint(y)
-            away = _square(y - yk) / sigma + back * _square(x - xk)
-            size = np.sqrt(form.square) * np.sqrt(_square(y))
+            away = float(np.sum(np.square(y - yk) / each)) + back * _square(x - xk)
+            size = np.sqrt(self.square * _square(y))
             floor = 3 * EPS * (size + np.linalg.norm(form.c) + np.linalg.norm(slope))
             if np.linalg.norm(g) <= max(0.1 * np.sqrt(away) * low, floor):
                 settled = True
                 break
             if used == INNER:
                 break
-            d = self.systems.solve(D, sigma, form.jacobians(w, s), -g)
+            d = self.systems.solve(D, sigmas, form.jacobians(w, sigmas), -g)
             dz = form.linear(d)
-            t = self._search(w, dz, float(slope @ d), float(D @ (d * d)), float(g @ d))
+            ends = float(slope @ d), float(D @ (d * d)), float(g @ d)
+            t = self._search(w, each * dz, dz, sigmas, *ends)
             if t == 0:
                 break
             x, z = x + t * d, z + t * dz
             self.newtons += 1
-        self.z = form.linear(x) + form.b
-        if settled or self._better(x, xk, y, yk):
-            self.x = x
-            self.y = form.dual_prox(yk + sigma * self.z, s)
-            if used <= 0.6 * INNER:
-                faster = 3 if used <= 2 else 1
-                most = 1e10 if self.strong else 1e6
-                self.sigma = min(faster * self.grow * sigma, most * self.unit)
-        else:
+        if not settled:
             self.failures += 1
             self.sigma = sigma / self.grow
             self.grow = max(1.5, self.grow**0.7)
-            self.z = form.linear(xk) + form.b
+            return
+        self.x, self.z = x, form.linear(x) + form.b
+        self.y = form.dual_prox(yk + each * self.z, sigmas)
+        if used <= 0.6 * INNER:
+            faster = 3 if used <= 2 else 1
+            most = 1e10 if self.strong else 1e6
+            self.sigma = min(faster * self.grow * sigma, most * self.unit)
 
-    def _better(self, x: Array, xk: Array, y: Array, yk: Array) -> bool:
-        return False
-
-    def _search(self, w: Array, dz: Array, a: float, b: float, first: float) -> float:
-        """t with |φ'(t)| <= |φ'(0)| / 10, φ'(t) = a + b t + <Y(t), dz>."""
-        form, sigma = self.form, self.sigma
-        s, move = np.asarray(sigma), sigma * dz
+    def _search(
+        self, w: Array, move: Array, dz: Array, sigmas: Array, a: float, b: float,
+        first: float,
+    ) -> float:  # fmt: skip
+        """t with |φ'(t)| <= |φ'(0)| / 10, φ'(t) = a + b t + <Y(t), dz>, φ convex."""
+        form = self.form
 
         def slope(t: float) -> float:
-            return a + b * t + float(form.dual_prox(w + t * move, s) @ dz)
+            return a + b * t + float(form.dual_prox(w + t * move, sigmas) @ dz)
 
-        if first >= 0:
+        if not first < 0:
             return 0.0
-        goal = 0.1 * -first
+        goal = -0.1 * first
         low, at_low, t = 0.0, first, 1.0
-        at = slope(1.0)
+        at = slope(t)
+        for _ in range(10):
+            # The step 1 is good where it is not beyond the minimum by much.
+            if at > goal or at >= -goal or at >= 0.9 * at_low:
+                break
+            low, at_low, t = t, at, 2 * t
+            at = slope(t)
         if at <= goal:
-            # Not beyond the minimum by much: long steps while it still falls.
-            for _ in range(10):
-                if at >= -goal or at >= 0.9 * at_low:
-                    return t
-                low, at_low = t, at
-                t = 2 * t
-                at = slope(t)
-            if at <= goal:
-                return t
+            return t
         high, at_high = t, at
         for _ in range(12):
-            part = -at_low / (at_high - at_low)
-            t = low + min(max(part, 0.05), 0.95) * (high - low)
+            share = at_low / (at_low - at_high)
+            t = low + min(max(share, 0.05), 0.95) * (high - low)
             at = slope(t)
             if abs(at) <= goal:
                 return t
@@ -140,17 +140,30 @@ def _square(x: Array) -> float:
     return float(np.vdot(x, x))
 
 
-def _scale(form: Form) -> float:
+def _rms(x: Array) -> float:
+    return float(np.sqrt(np.mean(x * x)))
+
+
+def _unit(form: Form, rho: Array, square: float) -> float:
     """How large multipliers are against the values A x + b."""
-    if form.dual or np.all(form.q > 0):
-        total = float(form.q.sum()) or float(form.n)
-        return total / max(form.square, 1e-300)
-    largest, b = 0.0, np.abs(form.b)
+    if np.all(form.q > 0):
+        return float(form.q.sum()) / square
+    if form.dual:
+        # z is a slope of the atom g, and its multiplier the x with A x = b.
+        g = form.blocks[0].h.f  # type: ignore[attr-defined]
+        slope = _slopes(g, np.ones(len(form.b)))
+        length = float(np.linalg.norm(form.c)) / np.sqrt(square)
+        return (length or 1.0) / (slope or 1.0)
+    largest, b = 0.0, np.abs(form.b + form.linear(form.member))
     typical = float(np.median(b[b > 0])) if b.any() else 1.0
     sign = np.where(np.arange(len(form.b)) % 2 == 0, typical, -typical)
-    for k, at in zip(form.blocks, form.cuts, strict=True):
+    for k, at, scale in zip(form.blocks, form.cuts, rho, strict=True):
         for z in (form.b[at] + sign[at], form.b[at] - sign[at]):
-            value, g = k.h._oracle(z)
-            if np.isfinite(value) and np.isfinite(g).all():
-                largest = max(largest, float(np.sqrt(np.mean(g * g))))
+            largest = max(largest, _slopes(k.h, z) / scale)
     return (largest or 1.0) / typical
+
+
+def _slopes(h: object, z: Array) -> float:
+    """The size of a subgradient at z, 0 if there is none."""
+    value, g = h._oracle(z)  # type: ignore[attr-defined]
+    return _rms(g) if np.isfinite(value) and np.isfinite(g).all() else 0.0

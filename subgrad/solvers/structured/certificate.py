@@ -7,19 +7,20 @@ With multipliers y_k in the domains of the conjugates, and r = c + Σ A_kᵀ y_k
 
 Where q > 0 the right side has a minimum. Where q = 0 it has none unless r = 0, which no
 computed y fulfils: minimisers must be known to lie within a distance u of a point x,
-which costs |r| u. It is found in y itself. If h_k^* is affine on y_k + {v in V : |v_i|
-<= W_i}, V a subspace, with slope t_k there, every point x' has
+which costs |r| u. It is found in y itself. If h_k*(y_k + v) <= h_k*(y_k) + <t_k, v> +
+l_k for the v of a subspace V_k with |v_i| <= W_i, then every point x' has
 
 .. math:: f(x') \ge L + \langle r, x' - x \rangle
-   + \sum_k \| W_k P_V (A_k x' + b_k - t_k) \|_2,
+   + \sum_k \| W_k P_k (A_k x' + b_k - t_k) \|_2 - l_k,
 
-L the bound at x. At a minimiser f(x') <= f(x), so that with σ the least singular value
-of the W_k P_V A_k, all in one matrix, and S = Σ |W_k P_V (A_k x + b_k - t_k)|_2,
+L the bound at x and P_k the projection onto V_k. At a minimiser f(x') <= f(x), so that
+with σ the least singular value of the W_k P_k A_k, all in one matrix, and S the sum of
+the |W_k P_k (A_k x + b_k - t_k)|_2 + l_k,
 
 .. math:: |x' - x| \le u = \frac{f(x) - L + S}{\sigma - |r|}, \qquad
    f^* \ge L - |r| u.
 
-An atom g of x itself may be left without multiplier: then - g*(-Σ A_kᵀ y_k), taken with
+Where that fails the radius of the sublevel set of x is asked for. An atom g of x itself may be left without multiplier: then - g*(-Σ A_kᵀ y_k), taken with
 the quadratic, stands for the minimum over x.
 """
 
@@ -37,6 +38,7 @@ from subgrad.functions.separable import Separable
 from subgrad.functions.support import Support
 from subgrad.sets.box import Box
 from subgrad.sets.simplex import CappedSimplex
+from subgrad.solvers.level_sets import sublevel_radius
 from subgrad.solvers.structured.form import joint, matrix
 from subgrad.solvers.structured.terms import Structure, structure, unscaled
 
@@ -71,35 +73,41 @@ def conjugate_value(h: Function, y: Array) -> float:
     return float(h.conjugate()._value(y))
 
 
-def margins(h: Function, y: Array) -> tuple[Array, Array, bool] | None:
-    """W, t and whether V is {v : Σ v_i = 0 over W > 0}, or all; None if none is known.
+def margins(h: Function, y: Array) -> tuple[Array, Array, float, bool] | None:
+    """W, t, the loss, and whether V is {v : Σ v_i = 0 over W > 0} or all of R^n.
 
-    y lies in the domain of h*.
+    y lies in the domain of h*. None where nothing is known.
     """
     a, g = unscaled(h)
     v, none = y / a, np.zeros_like(y)
-    if isinstance(g, Separable) and g.phi.polyhedral and g.weights is None:
-        star: Any = g._star
-        points = star.breakpoints
-        if points.ndim > 1 or star.batch:
-            return None
-        k = np.searchsorted(points, v)
-        ends = np.concatenate([[-np.inf], points, [np.inf]])
-        W = np.minimum(v - ends[k], ends[k + 1] - v)
-        t = star.slopes[k]
-        inside = np.isfinite(t)
-        W = np.where(inside & np.isfinite(W), W, np.where(inside, 1.0, 0.0))
-        return a * W, np.where(inside, t, 0.0), False
+    if isinstance(g, Separable) and g.weights is None and not g.phi.batch:
+        star = g._star
+        if star.polyhedral:
+            points, slopes = star.breakpoints, star.slopes  # type: ignore[attr-defined]
+            k = np.searchsorted(points, v)
+            ends = np.concatenate([[-np.inf], points, [np.inf]])
+            W, t = np.minimum(v - ends[k], ends[k + 1] - v), slopes[k]
+            inside = np.isfinite(t)
+            return a * np.where(inside, W, 0.0), np.where(inside, t, 0.0), 0.0, False
+        low, high = star.ends
+        W = 0.5 * np.minimum(np.minimum(v - low, high - v), 1 + np.abs(v))
+        t = star._right(v)
+        on = (W > 0) & np.isfinite(t)
+        W, t = np.where(on, W, 0.0), np.where(on, t, 0.0)
+        bend = [star._value(v + e) - star._value(v) - t * e for e in (W, -W)]
+        loss = a * float(np.sum(np.where(on, np.maximum(*bend), 0.0)))
+        return a * W, t, loss, False
     if not isinstance(g, Support):
         return None
     S = g._body(len(y))
     if isinstance(S, Box):
-        return a * np.maximum(np.minimum(v - S.lower, S.upper - v), 0), none, False
+        W = np.maximum(np.minimum(v - S.lower, S.upper - v), 0)
+        return a * W, none, 0.0, False
     if isinstance(S, CappedSimplex):
         W = np.maximum(np.minimum(v - S.lower, S.upper - v), 0)
         free = W > 1e-12 * W.max(initial=0.0)
         low = W[free].min(initial=np.inf)
-        return np.where(free, a * low, 0.0) if free.any() else none, none, True
+        return a * np.where(free, low, 0.0) if free.any() else none, none, 0.0, True
     return None
 
 
@@ -210,14 +218,12 @@ def _reach(
     s: Structure, x: Array, multipliers: tuple[Any, ...], L: float, r: float
 ) -> float:
     """A bound on the distance from x to every minimiser, inf if none is found."""
-    if s.q.any():
-        return np.inf
     rows, spread = [], 0.0
     for t, y in zip(s.terms, multipliers, strict=True):
         A, found = matrix(t.op), margins(t.h, y)
         if found is None or A is None:
             continue
-        W, slope, balanced = found
+        W, slope, loss, balanced = found
         on = np.flatnonzero(W > 0)
         if not len(on):
             continue
@@ -226,21 +232,13 @@ def _reach(
         if balanced:
             B, z = B - B.mean(0), z - z.mean()
         rows.append(W[on, None] * B)
-        spread += float(np.linalg.norm(W[on] * z))
-    P = _value(s, x)
-    if sum(map(len, rows)) < s.n or not np.isfinite(P):
-        return np.inf
-    sigma = least_singular(np.concatenate(rows))
-    return max((P - L + spread) / (sigma - r), 0.0) if sigma > 2 * r else np.inf
-
-
-def _value(s: Structure, x: Array) -> float:
-    return float(
-        s.offset
-        + s.c @ x
-        + 0.5 * (s.q * x) @ x
-        + sum(float(t.value(x)) for t in s.terms)
-    )
+        spread += float(np.linalg.norm(W[on] * z)) + loss
+    P = s.value(x)
+    if sum(map(len, rows)) >= s.n and np.isfinite(P) and not s.q.any():
+        sigma = least_singular(np.concatenate(rows))
+        if sigma > 2 * r:
+            return max((P - L + spread) / (sigma - r), 0.0)
+    return float(sublevel_radius(s.source, x))
 
 
 def least_singular(B: Array) -> float:

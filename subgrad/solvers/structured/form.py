@@ -147,6 +147,15 @@ class Form:
     def square(self) -> float:
         return sum(k.square for k in self.blocks)
 
+    @cached_property
+    def member(self) -> Array:
+        """0, or the point of a set that x must lie in that is nearest to 0."""
+        x = np.zeros(self.n)
+        for t in () if self.dual else self.source.terms:
+            if t.own and isinstance(t.h, Indicator):
+                x = t.h._prox(x, np.ones(()))
+        return x
+
     def linear(self, x: Array) -> Array:
         """A x, all blocks one after the other."""
         if len(self.blocks) == 1:
@@ -160,17 +169,23 @@ class Form:
         )
         return sum(rest, first)
 
-    def dual_prox(self, w: Array, sigma: Any) -> Array:
-        """prox of sigma h*, block by block."""
+    def dual_prox(self, w: Array, sigmas: Array) -> Array:
+        """prox of sigma_k h_k*, block by block; one sigma for each."""
         if len(self.blocks) == 1:
-            return self.blocks[0].h._dual_prox(w, sigma)
-        pairs = zip(self.blocks, self.cuts, strict=True)
-        return np.concatenate([k.h._dual_prox(w[at], sigma) for k, at in pairs])
+            return self.blocks[0].h._dual_prox(w, sigmas[0])
+        each = zip(self.blocks, self.cuts, sigmas, strict=True)
+        return np.concatenate([k.h._dual_prox(w[at], t) for k, at, t in each])
 
-    def jacobians(self, w: Array, sigma: Any) -> list[Any]:
+    def jacobians(self, w: Array, sigmas: Array) -> list[Any]:
         """Of the same, an element of the Clarke derivative of each block."""
-        pairs = zip(self.blocks, self.cuts, strict=True)
-        return [k.h._dual_prox_jacobian(w[at], sigma) for k, at in pairs]
+        each = zip(self.blocks, self.cuts, sigmas, strict=True)
+        return [k.h._dual_prox_jacobian(w[at], t) for k, at, t in each]
+
+    def spread(self, sigmas: Array) -> Array:
+        """A number per block as one per row, or the one number."""
+        if len(self.blocks) == 1:
+            return sigmas[0]
+        return np.repeat(sigmas, [len(k.b) for k in self.blocks])
 
     def pair(self, x: Array, y: Array) -> tuple[Array, tuple[Any, ...]]:
         """The point of the source, and its multipliers, one per term or None."""
@@ -265,6 +280,6 @@ def joint(g: Function, s: Structure) -> Function:
     f = g
     if np.any(s.q):
         f = f + SquaredNorm(float(s.q[0]))
-    if np.any(s.c):
+    if np.any(s.c) or f is not g:
         f = f + Linear(s.c)
     return f

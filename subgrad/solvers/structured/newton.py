@@ -1,6 +1,6 @@
 r"""The linear systems of the Newton steps.
 
-.. math:: \Big(D + \sigma \sum_k A_k^T J_k A_k\Big) d = r
+.. math:: \Big(D + \sum_k \sigma_k A_k^T J_k A_k\Big) d = r
 
 with D > 0 diagonal and 0 <= J_k <= I. With dense maps of few active rows the system is
 solved in these (Woodbury), otherwise in the variables, by Cholesky; the sum over active
@@ -60,16 +60,16 @@ class Systems:
                 for k, kind in zip(form.blocks, kinds, strict=True)
             ]
 
-    def solve(self, D: Array, sigma: float, jacobians: list[Any], r: Array) -> Array:
+    def solve(self, D: Array, sigmas: Array, jacobians: list[Any], r: Array) -> Array:
         """The solution d."""
         plain = all(isinstance(J, Jacobian) for J in jacobians)
         if self.general or not plain:
-            return self._iterated(D, sigma, jacobians, r)
+            return self._iterated(D, sigmas, jacobians, r)
         if self.sparse:
-            return self._sparse(D, sigma, jacobians, r)
+            return self._sparse(D, sigmas, jacobians, r)
         D = D.copy()
         rows, inner = 0, False
-        for k, J in zip(self.form.blocks, jacobians, strict=True):
+        for k, J, sigma in zip(self.form.blocks, jacobians, sigmas, strict=True):
             if k.diagonal is None:
                 rows += int(np.count_nonzero(J.d))
                 rows += 0 if J.u is None else int(np.count_nonzero(J.e))
@@ -78,17 +78,18 @@ class Systems:
             else:
                 inner = True
         if rows < self.form.n and not inner:
-            return self._woodbury(D, sigma, jacobians, r)
-        return self._cholesky(D, sigma, jacobians, r)
+            return self._woodbury(D, sigmas, jacobians, r)
+        return self._cholesky(D, sigmas, jacobians, r)
 
     def _cholesky(
-        self, D: Array, sigma: float, jacobians: list[Any], r: Array
+        self, D: Array, sigmas: Array, jacobians: list[Any], r: Array
     ) -> Array:
         from scipy.linalg import lapack
 
         n = self.form.n
         H = np.zeros((n, n))
-        for k, J, gram in zip(self.form.blocks, jacobians, self.grams, strict=True):
+        each = zip(self.form.blocks, jacobians, self.grams, sigmas, strict=True)
+        for k, J, gram, sigma in each:
             if gram is None:
                 if J.u is not None:
                     # Of a diagonal map: the groups lie in the variables themselves.
@@ -116,14 +117,15 @@ class Systems:
         return r / (D + np.diagonal(H))
 
     def _woodbury(
-        self, D: Array, sigma: float, jacobians: list[Any], r: Array
+        self, D: Array, sigmas: Array, jacobians: list[Any], r: Array
     ) -> Array:
         from scipy.linalg import lapack
 
         parts = []
-        for J, gram in zip(jacobians, self.grams, strict=True):
+        for J, gram, sigma in zip(jacobians, self.grams, sigmas, strict=True):
             if gram is None:
                 continue
+            J = J.times(sigma)
             active = J.d > 0
             B = np.sqrt(J.d[active])[:, None] * gram.A[active]
             if J.u is not None:
@@ -138,7 +140,7 @@ class Systems:
                 new = pick[(d[pick] == 0) & (J.e[pick] > 0)]
                 parts.append(np.sqrt(J.e[new])[:, None] * V[new])
             parts.append(B)
-        B = np.sqrt(sigma) * np.concatenate(parts)
+        B = np.concatenate(parts)
         y = r / D
         if not len(B):
             return y
@@ -150,12 +152,12 @@ class Systems:
             z = np.linalg.lstsq(S, B @ y, rcond=None)[0]
         return y - C.T @ z
 
-    def _sparse(self, D: Array, sigma: float, jacobians: list[Any], r: Array) -> Array:
+    def _sparse(self, D: Array, sigmas: Array, jacobians: list[Any], r: Array) -> Array:
         from scipy.sparse import csr_array, diags_array
         from scipy.sparse.linalg import splu
 
         H: Any = diags_array(D).tocsr()
-        for k, J in zip(self.form.blocks, jacobians, strict=True):
+        for k, J, sigma in zip(self.form.blocks, jacobians, sigmas, strict=True):
             A = k.matrix if k.diagonal is None else _sparse_diagonal(k)
             H = H + sigma * (A.T @ (A.multiply(J.d[:, None])))
             if J.u is not None:
@@ -180,16 +182,16 @@ class Systems:
         return np.asarray(lu.solve(r))
 
     def _iterated(
-        self, D: Array, sigma: float, jacobians: list[Any], r: Array
+        self, D: Array, sigmas: Array, jacobians: list[Any], r: Array
     ) -> Array:
         """Conjugate gradients, to a tenth of what a Newton step is asked for."""
         form = self.form
 
         def apply(d: Array) -> Array:
             z = form.linear(d)
-            pairs = zip(jacobians, form.cuts, strict=True)
-            return D * d + sigma * form.adjoint(
-                np.concatenate([J.apply(z[at]) for J, at in pairs])
+            parts = zip(sigmas, jacobians, form.cuts, strict=True)
+            return D * d + form.adjoint(
+                np.concatenate([sigma * J.apply(z[at]) for sigma, J, at in parts])
             )
 
         x, g = np.zeros_like(r), r.copy()

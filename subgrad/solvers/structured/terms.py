@@ -52,10 +52,16 @@ class Structure:
     c: Array
     offset: float
     terms: tuple[Term, ...]
+    source: Function
 
     @property
     def n(self) -> int:
         return len(self.c)
+
+    def value(self, x: Array) -> float:
+        """f(x)."""
+        quadratic = 0.5 * (self.q * x) @ x + self.c @ x
+        return float(self.offset + quadratic + sum(t.value(x) for t in self.terms))
 
 
 def structure(f: Function, n: int | None = None) -> Structure:
@@ -77,7 +83,7 @@ def structure(f: Function, n: int | None = None) -> Structure:
             offset += each / 2 * float(term.b @ term.b)
         else:
             terms.append(term)
-    return Structure(q, c, offset, tuple(terms))
+    return Structure(q, c, offset, tuple(terms), f)
 
 
 def unscaled(h: Function) -> tuple[float, Function]:
