@@ -20,7 +20,8 @@ the |W_k P_k (A_k x + b_k - t_k)|_2 + l_k,
 .. math:: |x' - x| \le u = \frac{f(x) - L + S}{\sigma - |r|}, \qquad
    f^* \ge L - |r| u.
 
-Where that fails the radius of the sublevel set of x is asked for. An atom g of x itself may be left without multiplier: then - g*(-Σ A_kᵀ y_k), taken with
+Where nothing of the kind is known of the atoms, the radius of a sublevel set is taken.
+An atom g of x itself may be left without multiplier: then - g*(-Σ A_kᵀ y_k), taken with
 the quadratic, stands for the minimum over x.
 """
 
@@ -38,7 +39,6 @@ from subgrad.functions.separable import Separable
 from subgrad.functions.support import Support
 from subgrad.sets.box import Box
 from subgrad.sets.simplex import CappedSimplex
-from subgrad.solvers.level_sets import sublevel_radius
 from subgrad.solvers.structured.form import joint, matrix
 from subgrad.solvers.structured.terms import Structure, structure, unscaled
 
@@ -238,7 +238,10 @@ def _reach(
         sigma = least_singular(np.concatenate(rows))
         if sigma > 2 * r:
             return max((P - L + spread) / (sigma - r), 0.0)
-    return float(sublevel_radius(s.source, x))
+    if rows and not s.q.any():
+        return np.inf  # closer to a solution there will be enough of them
+    center, radius = s.sublevel
+    return radius + float(np.linalg.norm(x - center))
 
 
 def least_singular(B: Array) -> float:

@@ -9,7 +9,7 @@ Weights are part of the atoms h_k. Indicators are atoms like others.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import singledispatch
+from functools import cached_property, singledispatch
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,22 @@ class Structure:
     @property
     def n(self) -> int:
         return len(self.c)
+
+    @cached_property
+    def member(self) -> Array:
+        """0, or the point of a set that x must lie in that is nearest to 0."""
+        x = np.zeros(self.n)
+        for t in self.terms:
+            if t.own and isinstance(t.h, Indicator):
+                x = t.h._prox(x, np.ones(()))
+        return x
+
+    @cached_property
+    def sublevel(self) -> tuple[Array, float]:
+        """A point, and a bound on its distance to minimisers, inf if none is known."""
+        from subgrad.solvers.level_sets import sublevel_radius
+
+        return self.member, float(sublevel_radius(self.source, self.member))
 
     def value(self, x: Array) -> float:
         """f(x)."""
