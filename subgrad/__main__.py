@@ -2,18 +2,18 @@
 
 Exit status of `compare`: 0; 1 where an answer and cvxpy's, or the known optimum,
 disagree beyond what is proved, a method failed, or none is for these problems; 2 for
-bad arguments; 130 after Ctrl-C, with what was found until then.
+bad arguments; 130 after Ctrl-C, with what was found until then; 141 for a closed pipe.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import math
 import os
 import sys
 import textwrap
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from subgrad._compare import Row
 
-WIDTH = 88
 EPILOG = """\
 Runs are told the radius of a problem, where one is proved, but not its optimum (polyak
 is). cvxpy solves each problem with two solvers that must agree, and the time is that of
@@ -30,7 +29,7 @@ the first. Differences and gaps are relative to max(1, |value|); the ratio is cv
 seconds over ours. Set OMP_NUM_THREADS=1 for times that mean something.
 
 exit status: 0; 1 where answers disagree beyond what is proved, a method failed, or none
-is for these problems; 2 for bad arguments; 130 after Ctrl-C"""
+is for these problems; 2 for bad arguments; 130 after Ctrl-C; 141 for a closed pipe"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -62,16 +61,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _options(parser: argparse.ArgumentParser) -> None:
     from subgrad._compare import Limits
+    from subgrad.problems import SUITES
 
     default = Limits()
     add = parser.add_argument
-    add("problem", nargs="*", help="names of problems; by default a small set of them")
+    add("problem", nargs="*", help="names of problems; by default those of --suite")
     add(
         "--method",
         nargs="+",
         action="extend",
         metavar="NAME",
         help="names of methods (auto); put them after the problems",
+    )
+    add(
+        "--suite",
+        choices=sorted(SUITES),
+        help="a set of problems, some with sizes of their own (default)",
     )
     add("--size", type=_whole(1), metavar="N", help="n, of the problems that have one")
     add(
@@ -140,30 +145,35 @@ def _positive(text: str) -> float:
 
 def _compare(arguments: Any, parser: argparse.ArgumentParser) -> int:
     from subgrad import _compare as work
-    from subgrad.problems import names
+    from subgrad._report import plot, table
+    from subgrad.problems import SUITES, make, names
 
-    wanted = arguments.problem or work.SUITES["default"]
     try:
-        methods = _known("method", arguments.method or ["auto"], work.METHODS)
-        problems = work.make(
-            _known("problem", wanted, names()), arguments.size, arguments.seed
-        )
-    except ValueError as error:
+        wanted: Any = _known("problem", arguments.problem, names())
+        asked = arguments.method or ["auto"]
+        for name in asked:
+            if name in names() and name not in work.METHODS:
+                raise ValueError(f"{name!r} is a problem: problems come first")
+        methods = _known("method", asked, work.METHODS)
+        if wanted and arguments.suite:
+            raise ValueError("give names of problems or --suite, not both")
+        wanted = wanted or SUITES[arguments.suite or "default"]
+        problems = make(wanted, arguments.size, arguments.seed)
+    except (MemoryError, ValueError) as error:
         parser.error(str(error))
     if arguments.plot is not None:
         _can_plot(arguments.plot, parser)
     limits = work.Limits(arguments.tol, arguments.max_iter, arguments.max_time)
     rows: list[Row] = []
     interrupted = False
-    bar = _bar(len(problems) * len(methods))
-    try:
-        for row in work.compare(problems, methods, limits, bar.set_description):
-            rows.append(row)
-            bar.update()
-    except KeyboardInterrupt:
-        interrupted = True
-    finally:
-        bar.close()
+    with _Bar(len(problems) * len(methods)) as bar:
+        try:
+            for row in work.compare(problems, methods, limits, bar.show):
+                rows.append(row)
+                bar.done += 1
+                bar.show(row.problem.name)
+        except KeyboardInterrupt:
+            interrupted = True
     if arguments.json:
         report = {
             "tol": limits.tol,
@@ -176,7 +186,11 @@ def _compare(arguments: Any, parser: argparse.ArgumentParser) -> int:
     elif rows:
         print(table(rows, limits.tol))
     if arguments.plot is not None and rows:
-        plot(rows, arguments.plot)
+        try:
+            plot(rows, arguments.plot)
+        except OSError as error:
+            print(f"no plot: {error}", file=sys.stderr)
+            return 2
         print(f"plot written to {arguments.plot}", file=sys.stderr)
     if interrupted:
         print("interrupted", file=sys.stderr)
@@ -212,135 +226,44 @@ def _can_plot(path: Path, parser: argparse.ArgumentParser) -> None:
     kinds = FigureCanvasBase.get_supported_filetypes()
     if path.suffix[1:].lower() not in kinds:
         parser.error(f"--plot takes a file ending in .png, .pdf or .svg, got {path}")
-    if not path.absolute().parent.is_dir():
-        parser.error(f"--plot: there is no folder {path.absolute().parent}")
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        parser.error(f"--plot: there is no folder {folder}")
+    if path.is_dir() or not os.access(path if path.exists() else folder, os.W_OK):
+        parser.error(f"--plot: cannot write {path}")
 
 
-class _NoBar:
-    """What is used of a tqdm bar, without tqdm."""
+class _Bar:
+    """How many of the runs are done, on a terminal: a line of stderr, wiped at the end.
 
-    def set_description(self, text: str) -> None: ...
-
-    def update(self) -> None: ...
-
-    def close(self) -> None: ...
-
-
-def _bar(total: int) -> Any:
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        return _NoBar()
-    # None: a bar for a terminal only. It goes to stderr.
-    return tqdm(total=total, unit="run", leave=False, disable=None)
-
-
-# What is shown ------------------------------------------------------------------------
-
-TITLES = (
-    "problem", "n", "ours", "cvxpy's", "rel. diff.", "cert. gap", "seconds", "cvxpy's",
-    "ratio",
-)  # fmt: skip
-VERDICTS = ("agree", "disagree", "failed", "refused", "unchecked")
-
-
-def table(rows: Sequence[Row], tol: float) -> str:
-    """The rows, aligned; methods are indented below their problem if there are several.
-
-    "!" marks disagreement and failure; what there is to say of a row stands below.
+    As a context, for as long as they run.
     """
-    several = len({row.method for row in rows}) > 1
-    lines, notes = [[*TITLES[:-1], TITLES[-1] + "  "]], []
-    last: object = None
-    for row in rows:
-        name, n = row.problem.name, str(row.problem.n)
-        if several and row.problem is not last:
-            lines.append([name, n, *[""] * (len(TITLES) - 2)])
-        last = row.problem
-        lines.append(
-            [
-                "  " + row.method if several else name,
-                "" if several else n,
-                row.verdict if isinstance(row.result, str) else number(row.fun),
-                "none" if isinstance(row.reference, str) else number(row.theirs),
-                number(row.difference, ".1e"),
-                number(row.gap, ".1e"),
-                number(row.seconds, ".2g"),
-                number(row.their_seconds, ".2g"),
-                number(row.ratio, ".2g") + (" !" if row.bad else "  "),
-            ]
-        )
-        label = f"{name}, {row.method}" if several else name
-        for note in row.notes:
-            notes.append(f"{'! ' if row.bad else ''}{label}: {note}")
-        if isinstance(row.reference, str):
-            notes.append(f"{name}, cvxpy: {row.reference}")
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    lines.insert(1, ["-" * w for w in widths])
-    text = []
-    for line in lines:
-        cells = [cell.rjust(w) for cell, w in zip(line, widths, strict=True)]
-        cells[0] = line[0].ljust(widths[0])
-        text.append("  ".join(cells).rstrip())
-    proved = sum(row.gap <= tol for row in rows)
-    counts = Counter(row.verdict for row in rows)
-    end = [f"{counts[v]} {v}" for v in VERDICTS if counts[v]]
-    end.append(f"{proved} of {len(rows)} proved to {tol:g}")
-    # What is wrong with cvxpy is said once for all methods.
-    for note in dict.fromkeys(notes):
-        text.append(textwrap.fill(note, WIDTH, subsequent_indent="  "))
-    return "\n".join([*text, "", ", ".join(end)])
+
+    def __init__(self, total: int) -> None:
+        self.total, self.done, self.shown = total, 0, sys.stderr.isatty()
+
+    def show(self, name: str) -> None:
+        """Now it is this problem's turn."""
+        full = 20 * self.done // self.total
+        self._write(f"{'#' * full:.<20} {self.done}/{self.total} {name}")
+
+    def __enter__(self) -> _Bar:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._write("")
+
+    def _write(self, text: str) -> None:
+        if self.shown:
+            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
 
-def number(a: float, form: str = ".8g") -> str:
-    """a in this format but readable, at most 13 characters; "-" where it is unknown."""
-    if not math.isfinite(a):
-        return "-"
-    if form == ".8g" and a != 0 and not 1e-4 <= abs(a) < 1e8:
-        return f"{a:.2e}"
-    return f"{a:.0f}" if form == ".2g" and abs(a) >= 100 else f"{a:{form}}"
-
-
-def plot(rows: Sequence[Row], path: Path) -> None:
-    """Best value minus best known value against iterations, a line per row.
-
-    A line ends with the answer, which may be better than all iterates, or where the
-    best known value is reached.
-    """
-    import numpy as np
-    from matplotlib.figure import Figure
-
-    problems = list({id(row.problem): row.problem for row in rows}.values())
-    methods = list(dict.fromkeys(row.method for row in rows))
-    figure = Figure(figsize=(8, 5), layout="constrained")
-    axes = figure.subplots()
-    for row in rows:
-        if isinstance(row.result, str):
-            continue
-        same = [r.fun for r in rows if r.problem is row.problem]
-        known = np.array([row.problem.optimum, *same, row.theirs], float)
-        best = np.fmin.accumulate(np.append(row.result.history, row.fun))
-        excess = best - np.nanmin(known)
-        i, j = problems.index(row.problem), methods.index(row.method)
-        # Colours tell problems apart, dashes methods, or the second ten of problems.
-        dashes = ("-", "--", ":", "-.")[(j if len(methods) > 1 else i // 10) % 4]
-        axes.plot(
-            np.append(np.arange(best.size - 1), row.result.nit),
-            np.where(excess > 0, excess, np.nan),
-            label=", ".join([row.problem.name, row.method][: len(methods)]),
-            color=f"C{i % 10}",
-            ls=dashes,
-            lw=1,
-        )
-    axes.set(xlabel="iterations", ylabel="best value − best known value", yscale="log")
-    axes.grid(alpha=0.3)
-    if axes.lines:
-        figure.legend(loc="outside right upper", fontsize="x-small", frameon=False)
-    figure.savefig(path, dpi=150)
+# list ---------------------------------------------------------------------------------
 
 
 def _list(arguments: Any, parser: argparse.ArgumentParser) -> int:
     from subgrad._compare import METHODS, describe_method
+    from subgrad._report import WIDTH, entry
     from subgrad.problems import describe, names, problem
 
     by_source: dict[str, list[str]] = {}
@@ -350,28 +273,25 @@ def _list(arguments: Any, parser: argparse.ArgumentParser) -> int:
     for source, members in by_source.items():
         print()
         for name in members:
-            print(_entry(name, describe(name)))
+            print(entry(name, describe(name)))
         print(textwrap.indent(textwrap.fill(source, WIDTH - 6), " " * 6))
     print("\nmethods\n")
     for name in METHODS:
-        print(_entry(name, describe_method(name)))
+        print(entry(name, describe_method(name)))
     return 0
 
 
-def _entry(name: str, text: str, width: int = 22) -> str:
-    """A hanging paragraph."""
-    first = f"  {name}".ljust(width)
-    return textwrap.fill(
-        text, WIDTH, initial_indent=first, subsequent_indent=" " * width
-    )
-
-
 if __name__ == "__main__":
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # where "≤" cannot be said
     try:
         status = main()
         sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read has read enough; nothing is left to complain to at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 1
+        status = 141
+    except KeyboardInterrupt:
+        status = 130
     sys.exit(status)

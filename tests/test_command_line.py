@@ -5,19 +5,23 @@ from __future__ import annotations
 import io
 import json
 import multiprocessing
+import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
+from subprocess import PIPE
 
 import numpy as np
 import pytest
 
 from subgrad import _compare
-from subgrad.__main__ import main, number
-from subgrad._compare import METHODS, SUITES, Checker, Limits, Row, run
+from subgrad.__main__ import main
+from subgrad._compare import METHODS, Checker, Limits, Row, run
+from subgrad._report import number
 from subgrad.cvx.reference import Reference
 from subgrad.functions.linear import Linear
-from subgrad.problems import names, problem
+from subgrad.problems import SUITES, make, names, problem
 from subgrad.solvers.certificate import CutCertificate
 
 VALUES = {"cb2": 1.952224493870659, "dem": -3.0, "goffin": 0.0}
@@ -68,9 +72,10 @@ def test_alone_it_helps_and_as_a_module_it_runs(capsys):
 
 
 def test_whoever_stops_reading_is_not_complained_to():
-    code = f"{sys.executable} -m subgrad list | head -1"
-    done = subprocess.run(code, shell=True, capture_output=True, text=True)
-    assert (done.stdout, done.stderr) == ("problems\n", "")
+    command = [sys.executable, "-m", "subgrad", "list"]
+    with subprocess.Popen(command, stdout=PIPE, stderr=PIPE, text=True) as run:
+        run.stdout.close()
+        assert (run.stderr.read(), run.wait()) == ("", 141)
 
 
 def test_list_shows_every_problem_its_source_and_every_method(capsys):
@@ -85,10 +90,31 @@ def test_list_shows_every_problem_its_source_and_every_method(capsys):
     assert max(map(len, out.splitlines())) <= 100
 
 
-def test_the_suites_name_problems():
-    assert SUITES["default"]
-    for suite in SUITES.values():
-        assert set(suite) <= set(names())
+def test_the_suites_are_shown_and_run(capsys, monkeypatch, cvxpy_says):
+    assert set(SUITES["default"]) <= set(names())
+    cases = ("dem", ("goffin", {"n": 3}), ("goffin", {"n": 4}))
+    monkeypatch.setattr("subgrad.problems.SUITES", {"default": (), "mine": cases})
+    cvxpy_says({"goffin": "SolverError: out of luck"})
+    assert main(["compare", "--suite", "mine"]) == 0
+    out = capsys.readouterr().out.splitlines()
+    rows = [line.split()[:2] for line in out[2:5]]
+    assert rows == [["dem", "2"], ["goffin", "3"], ["goffin", "4"]]
+    assert "goffin (n = 4), cvxpy: SolverError: out of luck" in out
+    assert exit_status("compare", "dem", "--suite", "mine") == 2
+    assert "not both" in capsys.readouterr().err
+    assert exit_status("compare", "--suite", "his") == 2
+
+
+@pytest.mark.slow
+def test_a_terminal_without_greek_letters_gets_question_marks():
+    done = subprocess.run(
+        [sys.executable, "-m", "subgrad", "list"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "f* = -(n - 1) ?2" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -96,6 +122,7 @@ def test_the_suites_name_problems():
     [
         (["cb"], "unknown problem 'cb'; did you mean 'cb"),
         (["max_quad"], "did you mean 'maxquad'?"),
+        (["--method", "shor", "cb2"], "'cb2' is a problem: problems come first"),
         (["cb2", "--method", "subgradeint"], "did you mean 'subgradient'?"),
         (["cb2", "--size", "3"], "none of the problems has a size to choose: cb2"),
         (["cb2", "--seed", "3"], "none of the problems has random data: cb2"),
@@ -108,6 +135,8 @@ def test_the_suites_name_problems():
         (["cb2", "--max-iter", "-1"], "must be a whole number >= 0, got '-1'"),
         (["cb2", "--plot", "a.doc"], "ending in .png, .pdf or .svg, got a.doc"),
         (["cb2", "--plot", "no/such/folder/a.png"], "there is no folder"),
+        (["maxq", "--size", "10" + 30 * "0"], "Maximum allowed size exceeded"),
+        (["mxhilb", "--size", "1000000"], "Unable to allocate"),
         (["cb2", "--fast"], "unrecognized arguments: --fast"),
     ],
 )
@@ -117,7 +146,7 @@ def test_bad_arguments_end_with_2_and_say_why(capsys, argv, said):
 
 
 def test_problems_take_the_size_and_the_seed_that_they_have():
-    fixed, sized, drawn = _compare.make(["cb2", "goffin", "lad"], n=7, seed=5)
+    fixed, sized, drawn = make(["cb2", "goffin", "lad"], n=7, seed=5)
     assert (fixed.n, sized.n, drawn.n) == (2, 7, 7)
     assert (fixed.seed, sized.seed, drawn.seed) == (None, None, 5)
 
@@ -142,6 +171,13 @@ def test_cvxpy_agrees(capsys):
     assert not multiprocessing.active_children()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SUITES["default"])
+def test_the_default_comparison_is_proved(name):
+    row = run(problem(name), "auto", Limits(), "not asked")
+    assert row.verified and row.gap <= Limits().tol and not row.bad
+
+
 def test_a_process_that_is_late_or_dies_is_not_waited_for():
     killed, p = [], problem("dem")
 
@@ -159,6 +195,28 @@ def test_a_process_that_is_late_or_dies_is_not_waited_for():
         assert checker.solve(p, 60.0) == "its process died"
         assert len(killed) == 4 and checker._process is None
     near.close()
+
+
+def test_the_process_never_hears_of_ctrl_c(monkeypatch):
+    seen = []
+
+    class Process:
+        start = join = kill = lambda self: seen.append(signal.getsignal(signal.SIGINT))
+
+    class Context:
+        def Pipe(self):
+            near, far = multiprocessing.Pipe()
+            far.send("ready")
+            return near, far
+
+        def Process(self, **_):
+            return Process()
+
+    monkeypatch.setattr(multiprocessing, "get_context", lambda kind: Context())
+    before = signal.getsignal(signal.SIGINT)
+    with Checker() as checker:
+        checker._start()
+    assert seen == [signal.SIG_IGN, before, before] and before != signal.SIG_IGN
 
 
 def test_the_process_answers_declines_and_ends(monkeypatch):
@@ -270,6 +328,15 @@ def test_every_kind_of_disagreement_is_seen_and_nothing_else(done):
 
     assert judged(done, best, verified=False).verdict == "disagree"
     assert judged(done).verdict == "unchecked"
+
+
+def test_a_value_far_off_without_a_bound_does_not_agree(done):
+    lost = replace(done, result=replace(done.result, certificate=None))
+    assert judged(lost, V=done.fun - 1e-2).verdict == "unchecked"
+    assert judged(lost, V=done.fun - 1e-7).verdict == "agree"
+    assert judged(lost, optimum=done.fun - 1e-2).verdict == "unchecked"
+    assert judged(lost, optimum=done.fun - 1e-7).verdict == "agree"
+    assert judged(lost, V=done.fun + 1e-2).verdict == "disagree"
 
 
 def test_the_certificate_of_every_run_is_verified(monkeypatch):
@@ -404,6 +471,17 @@ def test_convergence_curves(tmp_path, capsys, cvxpy_says, monkeypatch):
         assert x[-1] == row["iterations"]
 
 
+def test_a_picture_that_cannot_be_written(tmp_path, capsys, cvxpy_says, monkeypatch):
+    (tmp_path / "folder.png").mkdir()
+    assert exit_status("compare", "cb2", "--plot", str(tmp_path / "folder.png")) == 2
+    assert "cannot write" in capsys.readouterr().err
+    # What the system says only when it is tried.
+    monkeypatch.setattr("os.access", lambda *_: True)
+    assert main(["compare", "dem", "--plot", "/proc/no.png"]) == 2
+    out, err = capsys.readouterr()
+    assert "1 agree" in out and err.startswith("no plot: ")
+
+
 def test_without_matplotlib_it_says_what_to_install(capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.backend_bases", None)
     assert exit_status("compare", "cb2", "--plot", "a.png") == 2
@@ -419,10 +497,7 @@ def test_a_bar_on_a_terminal_and_only_there(capsys, cvxpy_says, monkeypatch):
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     assert main(["compare", "cb2", "dem", "--json"]) == 0
-    assert "cb2" in terminal.getvalue() and "1/2" in terminal.getvalue()
+    shown = terminal.getvalue()
+    assert ". 0/2 cb2" in shown and "##########.......... 1/2 dem" in shown
+    assert shown.endswith("\r\x1b[K")
     strict(capsys.readouterr().out)
-    silent = Terminal()
-    monkeypatch.setattr(sys, "stderr", silent)
-    monkeypatch.setitem(sys.modules, "tqdm", None)
-    assert main(["compare", "cb2"]) == 0
-    assert silent.getvalue() == ""

@@ -36,8 +36,9 @@ from subgrad import (
 )
 from subgrad.calculus.block_compose import BlockWeighted
 from subgrad.calculus.block_sum import BlockProduct, block_product
+from subgrad.cvx import reference
 from subgrad.problems import PROBLEMS, TestProblem, problem
-from subgrad.problems._problem import DATA
+from subgrad.problems._problem import data
 
 NAMES = problems.names()
 SCALABLE = [name for name in NAMES if "n" in problems.parameters(name)]
@@ -158,7 +159,7 @@ def solve(p: TestProblem) -> tuple[np.ndarray, float]:
 
 
 def test_registry():
-    assert len(NAMES) == len(set(NAMES)) >= 37
+    assert len(NAMES) == len(set(NAMES)) >= 47
     assert set(AT_START) < set(NAMES) < set(problems.__all__)
     for name in NAMES:
         assert getattr(problems, name) is PROBLEMS[name]
@@ -178,8 +179,16 @@ def test_registry():
             problem("maxq", n=wrong)
     with pytest.raises(ValueError, match="n must be at least 2"):
         problem("chained_lq", n=1)
-    with pytest.raises(ValueError, match="seed must be"):
-        problem("lad", seed=-1)
+    for name, wrong in (("m", 0), ("m", 2.5), ("rank", 0), ("classes", 1), ("k", -1)):
+        make = [f for f in PROBLEMS.values() if name in inspect.signature(f).parameters]
+        for f in make:
+            with pytest.raises(ValueError, match=f"^{name} must be"):
+                f(4, **{name: wrong})
+    for wrong in (-1, True, 0.5):
+        with pytest.raises(ValueError, match="seed must be"):
+            problems.lad(seed=wrong)
+    with pytest.raises(ValueError, match="beta must be one number"):
+        problems.cvar_portfolio(3, beta=[0.1, 0.2])
     with pytest.raises(ValueError, match="tau"):
         problems.engel(1.0)
     with pytest.raises(ValueError, match="lam"):
@@ -234,7 +243,7 @@ def test_solution_is_certified(name):
     for p in (problem(name), small(name)):
         scale = max(1.0, abs(p.optimum))
         fun = float(p.function.value(p.solution))
-        assert abs(fun - p.optimum) <= p.accuracy + 2e-14 * scale
+        assert abs(fun - p.optimum) <= p.accuracy + 2e-15 * scale
         assert norm2.value(p.x0 - p.solution) <= p.radius
         eps = 1e-9 * scale
         size = norm2.value(p.function.subdifferential(p.solution, eps).min_norm())
@@ -254,6 +263,8 @@ def test_engel_at_other_quantiles(tau):
 
 QUICK = ["cb2", "maxquad", "maxq", "goffin", "chained_lq", "chained_cb3_2", "tr48"]
 QUICK += ["stackloss", "svm", "matrix_game", "distance_game", "multiclass_svm"]
+QUICK += ["lad_box", "huber_regression", "l1_logistic", "group_lasso"]
+QUICK += ["elastic_net_regression", "tv_image", "matrix_completion", "cvar_portfolio"]
 REST = [n for n in NAMES if n not in QUICK]
 
 
@@ -274,7 +285,8 @@ def test_seeds_reproduce(name):
     a, b, c = (problem(name, n=5, seed=seed) for seed in (3, 3, 4))
     x = np.random.default_rng(0).dirichlet(np.ones(a.n))
     close(a.function.value(x), b.function.value(x), 1e-13)
-    assert abs(a.function.value(x) - c.function.value(x)) > 1e-6
+    other = abs(a.function.value(x) - c.function.value(x)) + norm2(a.x0 - c.x0)
+    assert other > 1e-6
     assert a.seed == 3 and np.array_equal(a.x0, b.x0)
 
 
@@ -326,6 +338,130 @@ def test_multiclass_problems_are_as_defined():
     close(svm.function.value(x), margins.max(1).mean() + 0.01 * rows, 1e-12)
 
 
+def outliers(n, m, r):
+    """A, x, noise with outliers, in the order in which they are drawn."""
+    A, x, e = (r.standard_normal(k) for k in ((m, n), n, m))
+    return A, A @ x + e + 10 * (r.random(m) < 0.1) * r.standard_normal(m)
+
+
+def sparse(n, m, few, r, noise):
+    A, x = r.standard_normal((m, n)), np.zeros(n)
+    x[:few] = r.standard_normal(few)
+    return A, A @ x + noise * r.standard_normal(m)
+
+
+def residuals(p, x):
+    """What these regressions are, written out."""
+    n = p.n
+    A, b = outliers(n, 10 * n, np.random.default_rng(p.seed))
+    e = np.abs(A @ x - b)
+    return {
+        "lad_outliers": e.sum(),
+        "lad_box": e.sum(),
+        "huber_regression": np.where(e < 1.345, e**2, 1.345 * (2 * e - 1.345)).sum(),
+    }[p.name]
+
+
+def penalised(p, x):
+    n, r = p.n, np.random.default_rng(p.seed)
+    if p.name == "l1_logistic":
+        A, b = sparse(n, 10 * n, 1, r, 0.5)
+        y = np.where(b < 0, -1, 1)
+        lam = 0.1 * np.abs(y @ A).max() / 2
+        return np.log1p(np.exp(-y * (A @ x))).sum() + lam * np.abs(x).sum()
+    if p.name == "group_lasso":
+        A, b = sparse(n, n // 2, 5, r, 0.1)
+        blocks = [slice(0, 5), slice(5, 10), slice(10, 12)]
+        lam = 0.1 * max(np.linalg.norm(b @ A[:, g]) for g in blocks)
+        size = sum(np.linalg.norm(x[g]) for g in blocks)
+        return ((A @ x - b) ** 2).sum() / 2 + lam * size
+    A, b = sparse(n, n // 4, 1, r, 0.1)
+    alpha = 0.2 * np.abs(b @ A).max()
+    return ((A @ x - b) ** 2).sum() / 2 + alpha * (x @ x + 2 * np.abs(x).sum()) / 4
+
+
+@pytest.mark.parametrize(
+    "formula, names",
+    [
+        (residuals, ("lad_outliers", "lad_box", "huber_regression")),
+        (penalised, ("l1_logistic", "group_lasso", "elastic_net_regression")),
+    ],
+)
+def test_regressions_are_as_defined(formula, names):
+    x = np.random.default_rng(9).standard_normal(12)
+    for name in names:
+        p = problem(name, n=12, seed=2)
+        close(p.function.value(x), formula(p, x), 1e-13)
+        assert p.radius < np.inf
+    assert problems.lad_box(3).constraint.box()[0].upper == 0.5
+
+
+def test_basis_pursuit_is_as_defined():
+    p = problems.basis_pursuit(50, seed=1)
+    A, b = sparse(50, 10, 1, np.random.default_rng(1), 0.0)
+    close(A @ p.x0, b, 1e-12)
+    close(p.x0, np.linalg.pinv(A) @ b, 1e-12)
+    x, fun = solve(p)
+    close(A @ x, b, 1e-9)
+    assert norm2(x - p.x0) <= p.radius and abs(fun - norm1(x)) <= 1e-12
+    # As many equations as unknowns: the start is the solution.
+    assert problems.basis_pursuit(3, 7).constraint.is_singleton
+
+
+def test_restorations_are_as_defined():
+    for name in ("tv_image", "tv_image_isotropic"):
+        p, X = problem(name, n=5), np.random.default_rng(1).standard_normal((5, 5))
+        down, right = np.diff(X, axis=0), np.diff(X, axis=1)
+        size = np.abs(down).sum() + np.abs(right).sum()
+        if name == "tv_image_isotropic":
+            size = np.hypot(down[:, :-1], right[:-1]).sum()
+        x = X.ravel()
+        close(p.function.value(x), ((x - p.x0) ** 2).sum() / 2 + 0.1 * size, 1e-13)
+    r, Y = np.random.default_rng(7), np.zeros((9, 9))
+    heights = r.standard_normal(5)
+    for height in heights:
+        (a, b), (c, d) = r.integers(0, 10, (2, 2))
+        Y[min(a, c) : max(a, c), min(b, d) : max(b, d)] += height
+    Y += 0.1 * r.standard_normal((9, 9))
+    close(problems.tv_image(9, seed=7).x0, Y.ravel(), 1e-14)
+    r, p = np.random.default_rng(4), problems.matrix_completion(6, seed=4)
+    B = r.standard_normal((6, 2)) @ r.standard_normal((2, 6))
+    B += 0.1 * r.standard_normal((6, 6))
+    seen = (r.random((6, 6)) < 0.3) | (np.arange(36) == 0).reshape(6, 6)
+    X, s = r.standard_normal((6, 6)), np.linalg.svdvals
+    value = 0.5 * ((X - B)[seen] ** 2).sum() + 0.1 * s(seen * B)[0] * s(X).sum()
+    close(p.function.value(X.ravel()), value, 1e-13)
+
+
+def test_portfolio_is_as_defined():
+    r, p = np.random.default_rng(3), problems.cvar_portfolio(4, 20, seed=3)
+    drift, market = r.standard_normal(4), r.standard_normal((20, 1))
+    R = (drift / 10 + market + r.standard_t(4, (20, 4))) / 100
+    x = r.dirichlet(np.ones(4))
+    close(p.function.value(x), -np.sort(R @ x)[:2].mean(), 1e-13)
+    assert reference(p.function, constraint=p.constraint).fun < p.function(p.x0)
+
+
+def test_suites_have_sizes_and_seeds():
+    small = {"n": 5, "m": 12}
+    for suite in problems.SUITES.values():
+        tiny = [
+            case
+            if isinstance(case, str)
+            else (
+                case[0],
+                {**case[1], **{key: a for key, a in small.items() if key in case[1]}},
+            )
+            for case in suite
+        ]
+        for case, p in zip(suite, problems.make(tiny, seed=1), strict=True):
+            name, own = (case, {}) if isinstance(case, str) else case
+            assert p.name == name and own.keys() <= set(problems.parameters(name))
+            assert p.seed == (1 if name in RANDOM else None)
+    with pytest.raises(ValueError, match="name must be one of"):
+        problems.make(["rosenbrock"])
+
+
 def test_locations_are_as_defined():
     ball, weber = problems.enclosing_ball(2, 9), problems.fermat_weber(2, 9)
     a = np.random.default_rng(0).standard_normal((9, 2))
@@ -342,7 +478,7 @@ def test_maxcut_bound_and_invariance():
         f, x = p.function, np.linspace(-1, 1, n)
         F = np.zeros((n, n))
         file = f"{name.replace('_', '-')}.dat-s"
-        for line in (DATA / file).read_text().splitlines()[4:]:
+        for line in data(file).splitlines()[4:]:
             k, _, i, j, a = line.split()
             if k == "0":
                 F[int(i) - 1, int(j) - 1] = F[int(j) - 1, int(i) - 1] = float(a)
@@ -354,6 +490,32 @@ def test_maxcut_bound_and_invariance():
         value, g = f.oracle(p.x0)
         assert abs(g.sum()) <= 1e-8
         assert f.value(x) >= value + g @ x - 1e-8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(LARGE))
+def test_maxcut_optimum_lies_between_a_matrix_and_a_dual_point(name):
+    p, r = problem(name), np.random.default_rng(0)
+    F = np.zeros((p.n, p.n))
+    for line in data(f"{name.replace('_', '-')}.dat-s").splitlines()[4:]:
+        k, _, i, j, a = line.split()
+        if k == "0":
+            F[int(i) - 1, int(j) - 1] = F[int(j) - 1, int(i) - 1] = float(a)
+    diagonal = np.diag(F).copy()
+    F -= np.diag(diagonal)
+    V = r.standard_normal((p.n, int((2 * p.n) ** 0.5) + 1))
+    V /= np.linalg.norm(V, axis=1, keepdims=True)
+    moved = 1.0
+    while moved > 1e-7:
+        before = V.copy()
+        for i in np.flatnonzero(F.any(1)):
+            v = F[i] @ V
+            V[i] = v / np.linalg.norm(v)
+        moved = np.abs(V - before).max()
+    # X = V V' is feasible, and u = diag(F V V') a dual point.
+    low, u = diagonal.sum() + np.sum(V * (F @ V)), diagonal + np.sum(V * (F @ V), 1)
+    assert low - 1e-10 <= p.optimum <= low + 1e-10
+    assert p.optimum - 1e-10 <= p.function.value(u) <= p.optimum + 1e-4
 
 
 def test_a_solver_takes_a_problem():

@@ -8,10 +8,20 @@ with one size for all of them: `problem("lad", n=50)`.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
 from types import MappingProxyType
 
-from subgrad.problems import classic, games, measured, regression, scalable
+from subgrad.problems import (
+    classic,
+    games,
+    measured,
+    regression,
+    scalable,
+    signals,
+    sparse,
+)
 from subgrad.problems._problem import Make, TestProblem
+from subgrad.problems._suites import SUITES, Case
 from subgrad.problems.classic import (
     cb2,
     cb3,
@@ -24,6 +34,7 @@ from subgrad.problems.classic import (
     shor,
 )
 from subgrad.problems.games import (
+    cvar_portfolio,
     distance_game,
     enclosing_ball,
     fermat_weber,
@@ -31,15 +42,16 @@ from subgrad.problems.games import (
 )
 from subgrad.problems.measured import engel, mcp100, mcp250_1, stackloss, tr48
 from subgrad.problems.regression import (
+    huber_regression,
     lad,
-    lasso,
+    lad_box,
+    lad_outliers,
     max_affine,
     multiclass_lasso,
     multiclass_svm,
     norm_residual,
     quantile_regression,
     svm,
-    tv_denoising,
 )
 from subgrad.problems.scalable import (
     chained_cb3_1,
@@ -53,11 +65,24 @@ from subgrad.problems.scalable import (
     maxq,
     mxhilb,
 )
+from subgrad.problems.signals import (
+    matrix_completion,
+    tv_denoising,
+    tv_image,
+    tv_image_isotropic,
+)
+from subgrad.problems.sparse import (
+    basis_pursuit,
+    elastic_net_regression,
+    group_lasso,
+    l1_logistic,
+    lasso,
+)
 
 PROBLEMS = MappingProxyType(
     {
         make.__name__: make
-        for family in (classic, scalable, measured, regression, games)
+        for family in (classic, scalable, measured, regression, sparse, signals, games)
         for make in family.ALL
     }
 )
@@ -93,11 +118,34 @@ def problem(name: str, n: int | None = None, seed: int | None = None) -> TestPro
     return _make(name)(**chosen)
 
 
+def make(
+    cases: Iterable[Case], n: int | None = None, seed: int | None = None
+) -> list[TestProblem]:
+    """The problems, such as those of a suite, of size n and with this seed if given.
+
+    Each takes those of the two that it has; ValueError where none has, or n is too
+    small.
+    """
+    pairs = [(case, {}) if isinstance(case, str) else case for case in cases]
+    given = {"n": n, "seed": seed}
+    chosen = {key: value for key, value in given.items() if value is not None}
+    for key in chosen:
+        if not any(key in parameters(name) for name, _ in pairs):
+            what = "a size to choose" if key == "n" else "random data"
+            named = ", ".join(name for name, _ in pairs)
+            raise ValueError(f"none of the problems has {what}: {named}")
+    made = []
+    for name, own in pairs:
+        fits = {key: a for key, a in chosen.items() if key in parameters(name)}
+        made.append(_make(name)(**{**own, **fits}))
+    return made
+
+
 def _make(name: str) -> Make:
     if name not in PROBLEMS:
         raise ValueError(f"name must be one of {', '.join(PROBLEMS)}; got {name!r}")
     return PROBLEMS[name]
 
 
-__all__ = ["PROBLEMS", "TestProblem", "describe", "names", "parameters", "problem"]
-__all__ += list(PROBLEMS)
+__all__ = ["PROBLEMS", "SUITES", "TestProblem"]
+__all__ += ["describe", "make", "names", "parameters", "problem", *PROBLEMS]

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from importlib.resources import files
 from typing import Any, ClassVar
 
 import numpy as np
 
-from subgrad._check import Array, count, nonnegative, positive, vector
+from subgrad._check import Array, nonnegative, positive, vector
 from subgrad.core import Function, Set, norm
 
-DATA = Path(__file__).parent / "data"
 # Rounding of a published optimum that is no binary fraction, relative to its size.
 ROUNDING = float(np.finfo(float).eps)
 
+GENERATED = "generated data; "
 LUKSAN_VLCEK = (
     "L. Luksan, J. Vlcek, Test problems for nonsmooth unconstrained and linearly "
     "constrained optimization, report V-798, Academy of Sciences of the Czech "
@@ -93,15 +93,23 @@ def _fixed(name: str, x: Any, n: int | None) -> Array:
 Make = Callable[..., TestProblem]
 
 
-def at_least(name: str, n: Any, low: int) -> int:
+def data(name: str) -> str:
+    """The text of a file of data."""
+    return (files("subgrad.problems") / "data" / name).read_text("utf-8")
+
+
+def at_least(name: str, n: Any, low: int = 1) -> int:
     """n as an integer of at least `low`."""
-    if count(n) < low:
+    if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1:
+        raise ValueError(f"{name} must be a positive integer, got {n!r}")
+    if n < low:
         raise ValueError(f"{name} must be at least {low}, got {n}")
     return int(n)
 
 
 def generator(seed: Any) -> np.random.Generator:
-    if not isinstance(seed, int | np.integer) or seed < 0:
+    whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
+    if not whole or seed < 0:
         raise ValueError(f"seed must be a nonnegative integer, got {seed!r}")
     return np.random.default_rng(int(seed))
 

@@ -1,18 +1,25 @@
-r"""Random games and location problems. The size n is the dimension of x."""
+r"""Random games, portfolios, location problems. The size n is the dimension of x."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from subgrad._check import count
 from subgrad.affine import AffineMap, variable, variables
 from subgrad.calculus.block_compose import BlockComposition, block_compose
 from subgrad.calculus.block_sum import block_sum
 from subgrad.core import norm
 from subgrad.functions.max_affine import MaxAffine
 from subgrad.functions.norms import max_entry, norm1, norm2
+from subgrad.functions.ordered import cvar
 from subgrad.functions.separable import separable
-from subgrad.problems._problem import TRAFS, TestProblem, at_least, generator
+from subgrad.problems._problem import (
+    GENERATED,
+    TRAFS,
+    TestProblem,
+    at_least,
+    generator,
+    weight,
+)
 from subgrad.sets.simplex import Simplex
 from subgrad.univariate.catalog import entropy, negative_log
 
@@ -24,13 +31,13 @@ def matrix_game(n: int = 20, m: int | None = None, seed: int = 0) -> TestProblem
 
     .. math:: \min_{x \in Δ} \max_i (A x)_i, \qquad A = N, \quad x0 = 1/n
     """
-    n, r = count(n), generator(seed)
-    m = n if m is None else count(m)
+    n, r = at_least("n", n), generator(seed)
+    m = n if m is None else at_least("m", m)
     return TestProblem(
         "matrix_game",
         MaxAffine(r.standard_normal((m, n))),
         np.full(n, 1 / n),
-        "generated data; J. von Neumann, Zur Theorie der Gesellschaftsspiele, Math. "
+        GENERATED + "J. von Neumann, Zur Theorie der Gesellschaftsspiele, Math. "
         "Ann. 100 (1928), 295-320",
         constraint=Simplex(n),
         radius=_centre_radius(n),
@@ -56,8 +63,8 @@ def distance_game(
     exponential, divided by their sum.
     """
     n, r = at_least("n", n, 2), generator(seed)
-    m = 3 * n if m is None else count(m)
-    k = (n + 3) // 4 + 1 if k is None else count(k)
+    m = 3 * n if m is None else at_least("m", m)
+    k = (n + 3) // 4 + 1 if k is None else at_least("k", k)
     A, B = r.standard_normal((m, n)), r.standard_normal((m, k, n))
     p = r.exponential(size=(m, n))
     p /= p.sum(1, keepdims=True)
@@ -77,7 +84,36 @@ def distance_game(
         "distance_game",
         choice(rows @ x) + own,
         x0,
-        "generated data; " + TRAFS,
+        GENERATED + TRAFS,
+        constraint=Simplex(n),
+        radius=_centre_radius(n),
+        seed=seed,
+    )
+
+
+def cvar_portfolio(
+    n: int = 10, m: int | None = None, beta: float = 0.9, seed: int = 0
+) -> TestProblem:
+    r"""The portfolio of n assets whose worst returns are least bad, over the simplex.
+
+    .. math:: \min_{x \in Δ} CVaR_β(-R x), \qquad x0 = 1/n
+
+    the mean of the worst 1 - β of the losses in m = 10 n scenarios unless said. The
+    return of asset j in scenario i is R_ij = (μ_j / 10 + g_i + t_ij) / 100, μ and g N,
+    the t Student with 4 degrees of freedom.
+    """
+    n, r, beta = at_least("n", n), generator(seed), weight("beta", beta)
+    m = 10 * n if m is None else at_least("m", m)
+    drift, market = r.standard_normal(n) / 10, r.standard_normal((m, 1))
+    R = (drift + market + r.standard_t(4, (m, n))) / 100
+    return TestProblem(
+        "cvar_portfolio",
+        # Probabilities are given because cvxpy's own cvar cannot be solved twice where
+        # (1 - beta) m is no integer, as after rounding.
+        cvar(beta, np.full(m, 1 / m))(-R @ variable(n)),
+        np.full(n, 1 / n),
+        GENERATED + "R. T. Rockafellar, S. Uryasev, Optimization of conditional "
+        "value-at-risk, J. Risk 2 (2000), 21-41",
         constraint=Simplex(n),
         radius=_centre_radius(n),
         seed=seed,
@@ -98,13 +134,13 @@ def enclosing_ball(n: int = 3, m: int = 100, seed: int = 0) -> TestProblem:
 
     The centre lies in the hull of the points, which bounds its distance from x0.
     """
-    n, m = count(n), count(m)
+    n, m = at_least("n", n), at_least("m", m)
     away, reach = _points(n, m, seed)
     return TestProblem(
         "enclosing_ball",
         block_compose(max_entry, norm2)(away),
         np.zeros(n),
-        "generated data; J. J. Sylvester, A question in the geometry of situation, "
+        GENERATED + "J. J. Sylvester, A question in the geometry of situation, "
         "Q. J. Math. 1 (1857), 79",
         radius=reach,
         seed=seed,
@@ -119,18 +155,18 @@ def fermat_weber(n: int = 3, m: int = 100, seed: int = 0) -> TestProblem:
 
     A minimiser lies in the hull of the points, which bounds its distance from x0.
     """
-    n, m = count(n), count(m)
+    n, m = at_least("n", n), at_least("m", m)
     away, reach = _points(n, m, seed)
     w = 0.5 + np.random.default_rng([seed, 1]).random(m)
     return TestProblem(
         "fermat_weber",
         block_sum(norm2, w)(away),
         np.zeros(n),
-        "generated data; A. Weber, Ueber den Standort der Industrien (1909); "
+        GENERATED + "A. Weber, Ueber den Standort der Industrien (1909); "
         "H. W. Kuhn, A note on Fermat's problem, Math. Program. 4 (1973), 98-107",
         radius=reach,
         seed=seed,
     )
 
 
-ALL = (matrix_game, distance_game, enclosing_ball, fermat_weber)
+ALL = (matrix_game, distance_game, cvar_portfolio, enclosing_ball, fermat_weber)

@@ -11,16 +11,20 @@ from typing import Any
 
 import numpy as np
 
-from subgrad._check import count
+from subgrad._check import Array
 from subgrad.affine import variable
 from subgrad.calculus.block_sum import block_sum
+from subgrad.core import norm
 from subgrad.functions.linear import Linear
 from subgrad.functions.log_sum_exp import log_sum_exp
+from subgrad.functions.losses import huber_loss
 from subgrad.functions.max_affine import MaxAffine
 from subgrad.functions.norms import group_norm, max_entry, norm1, norm2
 from subgrad.functions.quadratic import squared_norm
 from subgrad.functions.separable import hinge_loss, pinball_loss
+from subgrad.interval import Interval
 from subgrad.problems._problem import (
+    GENERATED,
     TRAFS,
     TestProblem,
     at_least,
@@ -28,8 +32,7 @@ from subgrad.problems._problem import (
     residual_radius,
     weight,
 )
-
-GENERATED = "generated data; "
+from subgrad.sets.box import Box
 
 
 def _finite(radius: float) -> float | None:
@@ -43,14 +46,90 @@ def lad(n: int = 20, m: int | None = None, seed: int = 0) -> TestProblem:
 
     e Student t with 2 degrees of freedom.
     """
-    n, r = count(n), generator(seed)
-    m = 10 * n if m is None else count(m)
+    n, r = at_least("n", n), generator(seed)
+    m = 10 * n if m is None else at_least("m", m)
     A = r.standard_normal((m, n))
     b = A @ r.standard_normal(n) + r.standard_t(2, m)
     f = norm1(A @ variable(n) - b)
     radius = _finite(residual_radius(A, float(np.abs(b).sum()), 1.0))
     source = GENERATED + "P. Bloomfield, W. Steiger, Least Absolute Deviations (1983)"
     return TestProblem("lad", f, np.zeros(n), source, radius=radius, seed=seed)
+
+
+def _outliers(n: int, m: int | None, seed: int) -> tuple[Array, Array]:
+    """A = N and b = A N + N, with 10 N more in a row with probability 1/10."""
+    n, r = at_least("n", n), generator(seed)
+    m = 10 * n if m is None else at_least("m", m)
+    A = r.standard_normal((m, n))
+    b = A @ r.standard_normal(n) + r.standard_normal(m)
+    hit = r.random(m) < 0.1
+    return A, b + 10 * hit * r.standard_normal(m)
+
+
+def lad_outliers(n: int = 20, m: int | None = None, seed: int = 0) -> TestProblem:
+    r"""Least absolute deviations, one row of ten spoiled; m = 10 n rows unless said.
+
+    .. math:: |A x - b|_1, \quad A = N, \quad b = A N + e, \quad x0 = 0
+
+    e = N, with 10 N more in a row with probability 1/10.
+    """
+    A, b = _outliers(n, m, seed)
+    f = norm1(A @ variable(n) - b)
+    radius = _finite(residual_radius(A, float(np.abs(b).sum()), 1.0))
+    source = GENERATED + "P. Bloomfield, W. Steiger, Least Absolute Deviations (1983)"
+    return TestProblem("lad_outliers", f, np.zeros(n), source, radius=radius, seed=seed)
+
+
+def lad_box(
+    n: int = 20, m: int | None = None, bound: float = 0.5, seed: int = 0
+) -> TestProblem:
+    r"""Least absolute deviations over a box that binds; m = 10 n rows unless said.
+
+    .. math:: \min_{|x_i| \le β} |A x - b|_1, \qquad x0 = 0
+
+    A and b as in `lad_outliers`.
+    """
+    bound = weight("bound", bound)
+    A, b = _outliers(n, m, seed)
+    ends = np.full(n, bound)
+    return TestProblem(
+        "lad_box",
+        norm1(A @ variable(n) - b),
+        np.zeros(n),
+        GENERATED + "P. Bloomfield, W. Steiger, Least Absolute Deviations (1983)",
+        constraint=Box(Interval(-ends, ends)),
+        radius=float(norm(ends)) * (1 + 1e-12),
+        seed=seed,
+    )
+
+
+def huber_regression(
+    n: int = 20, m: int | None = None, M: float = 1.345, seed: int = 0
+) -> TestProblem:
+    r"""Huber's regression, quadratic up to M; m = 10 n rows unless said.
+
+    .. math:: \sum_i h(<a_i, x> - b_i), \quad h(t) = t^2 \text{ for } |t| \le M,
+       \quad 2 M |t| - M^2 \text{ beyond}, \quad x0 = 0
+
+    A and b as in `lad_outliers`.
+    """
+    M = weight("M", M)
+    A, b = _outliers(n, m, seed)
+    f = huber_loss(M)(A @ variable(n) - b)
+    # 2 M |A x - b|_1 <= f(x) + m M^2.
+    f0 = float(f.value(np.zeros(n))) + len(b) * M**2
+    source = (
+        GENERATED + "P. J. Huber, Robust estimation of a location parameter, Ann. "
+        "Math. Statist. 35 (1964), 73-101"
+    )
+    return TestProblem(
+        "huber_regression",
+        f,
+        np.zeros(n),
+        source,
+        radius=_finite(residual_radius(A, f0, 2 * M)),
+        seed=seed,
+    )
 
 
 def quantile_regression(
@@ -63,10 +142,10 @@ def quantile_regression(
     A = N with a first column of ones, b = A N + e, e Student t with 2 degrees of
     freedom, x0 = 0.
     """
-    n, r, tau = count(n), generator(seed), weight("tau", tau)
+    n, r, tau = at_least("n", n), generator(seed), weight("tau", tau)
     if tau >= 1:
         raise ValueError(f"tau must lie strictly between 0 and 1, got {tau}")
-    m = 10 * n if m is None else count(m)
+    m = 10 * n if m is None else at_least("m", m)
     A = r.standard_normal((m, n))
     A[:, 0] = 1.0
     b = A @ r.standard_normal(n) + r.standard_t(2, m)
@@ -88,8 +167,8 @@ def norm_residual(n: int = 60, m: int | None = None, seed: int = 0) -> TestProbl
     .. math:: |A x - b|, \quad A = N / \sqrt n, \quad b = A x^*, \quad x^* = N,
        \quad x0 = 0
     """
-    n, r = count(n), generator(seed)
-    m = -(-5 * n // 3) if m is None else count(m)
+    n, r = at_least("n", n), generator(seed)
+    m = -(-5 * n // 3) if m is None else at_least("m", m)
     A = r.standard_normal((m, n)) / np.sqrt(n)
     best = r.standard_normal(n)
     b = A @ best
@@ -107,35 +186,6 @@ def norm_residual(n: int = 60, m: int | None = None, seed: int = 0) -> TestProbl
     )
 
 
-def lasso(
-    n: int = 100, m: int | None = None, share: float = 0.1, seed: int = 0
-) -> TestProblem:
-    r"""The lasso, m = n / 4 rows unless said, λ = share · max |Aᵀ b|.
-
-    .. math:: ½ |A x - b|^2 + λ |x|_1, \quad A = N, \quad b = A \bar x + N / 10,
-       \quad x0 = 0
-
-    the first n / 100 (at least 1) entries of x̄ N, the others 0.
-    """
-    n, r, share = count(n), generator(seed), weight("share", share)
-    m = max(1, n // 4) if m is None else count(m)
-    A = r.standard_normal((m, n))
-    signal = np.zeros(n)
-    k = max(1, n // 100)
-    signal[:k] = r.standard_normal(k)
-    b = A @ signal + 0.1 * r.standard_normal(m)
-    lam = share * float(np.abs(A.T @ b).max())
-    x = variable(n)
-    f = 0.5 * squared_norm(A @ x - b) + lam * norm1(x)
-    # lam |x*|_1 <= f(x*) <= f(0).
-    radius = 0.5 * float(b @ b) / lam
-    source = (
-        GENERATED + "R. Tibshirani, Regression shrinkage and selection via the lasso, "
-        "J. Roy. Statist. Soc. B 58 (1996), 267-288"
-    )
-    return TestProblem("lasso", f, np.zeros(n), source, radius=radius, seed=seed)
-
-
 def svm(
     n: int = 20, m: int | None = None, lam: float = 0.01, seed: int = 0
 ) -> TestProblem:
@@ -144,8 +194,8 @@ def svm(
     .. math:: \frac{1}{m} \sum_i \max(0, 1 - y_i <a_i, x>) + \frac{λ}{2} |x|^2,
        \quad A = N, \quad y = sign(A N + N / 2), \quad x0 = 0
     """
-    n, r, lam = count(n), generator(seed), weight("lam", lam)
-    m = 4 * n if m is None else count(m)
+    n, r, lam = at_least("n", n), generator(seed), weight("lam", lam)
+    m = 4 * n if m is None else at_least("m", m)
     A = r.standard_normal((m, n))
     y = np.where(A @ r.standard_normal(n) + 0.5 * r.standard_normal(m) >= 0, 1.0, -1.0)
     x = variable(n)
@@ -159,27 +209,6 @@ def svm(
     return TestProblem("svm", f, np.zeros(n), source, radius=radius, seed=seed)
 
 
-def tv_denoising(n: int = 100, lam: float = 5.0, seed: int = 0) -> TestProblem:
-    r"""Total variation denoising of a signal of n samples.
-
-    .. math:: ½ |x - y|^2 + λ \sum_i |x_{i+1} - x_i|, \qquad x0 = y
-
-    y = 3 cumsum(jumps) + N, a jump N with probability 1/100 per sample.
-    """
-    n, r, lam = at_least("n", n, 2), generator(seed), weight("lam", lam)
-    jumps = r.standard_normal(n) * (r.random(n) < 0.01)
-    y = 3 * np.cumsum(jumps) + r.standard_normal(n)
-    x = variable(n)
-    f = 0.5 * squared_norm(x - y) + lam * norm1(x[1:] - x[:-1])
-    # f is strongly convex: |x* - y|^2 / 2 <= f(y) - f* <= f(y).
-    radius = float(np.sqrt(2 * lam * np.abs(np.diff(y)).sum()))
-    source = (
-        GENERATED + "L. Rudin, S. Osher, E. Fatemi, Nonlinear total variation based "
-        "noise removal algorithms, Physica D 60 (1992), 259-268"
-    )
-    return TestProblem("tv_denoising", f, y, source, radius=radius, seed=seed)
-
-
 def max_affine(n: int = 20, m: int | None = None, seed: int = 0) -> TestProblem:
     r"""The maximum of m = 10 n random affine functions.
 
@@ -187,8 +216,8 @@ def max_affine(n: int = 20, m: int | None = None, seed: int = 0) -> TestProblem:
 
     less the mean of the rows of A, so that f is bounded below (by the mean of b).
     """
-    n, r = count(n), generator(seed)
-    m = 10 * n if m is None else count(m)
+    n, r = at_least("n", n), generator(seed)
+    m = 10 * n if m is None else at_least("m", m)
     A, b = r.standard_normal((m, n)), r.standard_normal(m)
     f = MaxAffine(A - A.mean(0), b)
     return TestProblem("max_affine", f, np.zeros(n), GENERATED[:-2], seed=seed)
@@ -197,7 +226,7 @@ def max_affine(n: int = 20, m: int | None = None, seed: int = 0) -> TestProblem:
 def _classes(n: int, m: int | None, k: int, seed: int) -> tuple[Any, Any, Any]:
     """Samples A (m, n), their classes, and X of shape (n, k)."""
     r = generator(seed)
-    m = 10 * n if m is None else count(m)
+    m = 10 * n if m is None else at_least("m", m)
     A = r.standard_normal((m, n))
     scores = A @ r.standard_normal((n, k)) + 0.5 * r.standard_normal((m, k))
     return A, np.argmax(scores, 1), variable((n, k))
@@ -218,7 +247,7 @@ def multiclass_lasso(
     A = N, y_i the largest entry of A N + N / 2 in row i. X has shape (n, classes), so
     there are n · classes variables.
     """
-    n, k, lam = count(n), at_least("classes", classes, 2), weight("lam", lam)
+    n, k, lam = at_least("n", n), at_least("classes", classes, 2), weight("lam", lam)
     A, y, X = _classes(n, m, k, seed)
     right = A.T @ np.eye(k)[y] / len(A)
     loss = block_sum(log_sum_exp, np.full(len(A), 1 / len(A)))(A @ X)
@@ -249,7 +278,7 @@ def multiclass_svm(
 
     Data and shapes as in `multiclass_lasso`.
     """
-    n, k, lam = count(n), at_least("classes", classes, 2), weight("lam", lam)
+    n, k, lam = at_least("n", n), at_least("classes", classes, 2), weight("lam", lam)
     A, y, X = _classes(n, m, k, seed)
     right = np.eye(k)[y]
     loss = block_sum(max_entry, np.full(len(A), 1 / len(A)))(A @ X + (1 - right))
@@ -271,11 +300,12 @@ def multiclass_svm(
 
 ALL = (
     lad,
+    lad_outliers,
+    lad_box,
+    huber_regression,
     quantile_regression,
     norm_residual,
-    lasso,
     svm,
-    tv_denoising,
     max_affine,
     multiclass_lasso,
     multiclass_svm,

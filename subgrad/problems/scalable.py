@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from subgrad._check import Array, count
+from subgrad._check import Array
 from subgrad.affine import AffineMap, variable
 from subgrad.calculus.block_sum import block_sum
 from subgrad.calculus.compose import compose
@@ -43,7 +43,7 @@ def _pairs(n: int) -> AffineMap:
 
 def maxq(n: int = 20) -> TestProblem:
     r"""MAXQ: f* = 0 at 0, max_i x_i² from x0 = (1, 2, ..., -n)."""
-    n = count(n)
+    n = at_least("n", n)
     f = 2 * compose(square, norm_inf(variable(n)))  # square is t^2 / 2
     return TestProblem(
         "maxq", f, _halves(n), HAARALA, optimum=0.0, solution=np.zeros(n)
@@ -52,7 +52,7 @@ def maxq(n: int = 20) -> TestProblem:
 
 def maxl(n: int = 20) -> TestProblem:
     r"""MAXL: f* = 0 at 0, max_i |x_i| from x0 = (1, 2, ..., -n)."""
-    n = count(n)
+    n = at_least("n", n)
     f = norm_inf(variable(n))
     return TestProblem(
         "maxl", f, _halves(n), LUKSAN_VLCEK, optimum=0.0, solution=np.zeros(n)
@@ -64,7 +64,7 @@ def goffin(n: int = 50) -> TestProblem:
 
     .. math:: n \max_i x_i - \sum_i x_i, \qquad x0_i = i - (n + 1)/2
     """
-    n = count(n)
+    n = at_least("n", n)
     x = variable(n)
     return TestProblem(
         "goffin",
@@ -81,7 +81,7 @@ def mxhilb(n: int = 50) -> TestProblem:
 
     .. math:: \max_i |\sum_j x_j / (i + j - 1)|, \qquad x0 = 1
     """
-    n = count(n)
+    n = at_least("n", n)
     return TestProblem(
         "mxhilb",
         norm_inf(_hilbert(n) @ variable(n)),
@@ -97,7 +97,7 @@ def l1hilb(n: int = 50) -> TestProblem:
 
     .. math:: \sum_i |\sum_j x_j / (i + j - 1)|, \qquad x0 = 1
     """
-    n = count(n)
+    n = at_least("n", n)
     return TestProblem(
         "l1hilb",
         norm1(_hilbert(n) @ variable(n)),
@@ -174,7 +174,7 @@ def max_of_abs(n: int = 20) -> TestProblem:
     """
     import scipy.sparse as sp
 
-    n = count(n)
+    n = at_least("n", n)
     D = sp.eye_array(n, format="csr") - 2.0 * sp.eye_array(n, k=-1, format="csr")
     return TestProblem(
         "max_of_abs",
@@ -192,7 +192,7 @@ def geometric_l1(n: int = 75) -> TestProblem:
 
     .. math:: \sum_i 1.2^i |x_i|, \qquad x0_i = \cos i
     """
-    i = np.arange(1.0, count(n) + 1)
+    i = np.arange(1.0, at_least("n", n) + 1)
     return TestProblem(
         "geometric_l1",
         separable(absolute, 1.2**i),
