@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
 from subgrad._check import Array
 from subgrad.core import Function
 from subgrad.functions.indicator import Indicator
+from subgrad.solvers.certificate import restricted
+from subgrad.solvers.problem import Problem
+from subgrad.solvers.state import State
+from subgrad.solvers.stops import Stop, Watch
 from subgrad.solvers.structured.augmented_lagrangian import AugmentedLagrangian
 from subgrad.solvers.structured.certificate import DualCertificate, dual_bound
 from subgrad.solvers.structured.form import Form, fenchel, matrix, primal, smooth
@@ -27,6 +32,58 @@ def form_of(f: Function, n: int) -> Form:
     return form
 
 
+@dataclass(frozen=True)
+class Stuck(Stop):
+    """A method with certificates that no longer comes closer."""
+
+    status: ClassVar[str] = "stalled"
+    reason: ClassVar[str] = "rounding keeps the method from coming closer"
+
+    def watch(self, problem: Problem, cuts: Any) -> Watch:
+        return lambda state: state.memory.stuck
+
+
+@dataclass(frozen=True)
+class Structured:
+    r"""Sums of atoms with a prox, each of an affine map, to a certified gap.
+
+    .. math:: f(x) = \tfrac12 \langle q x, x \rangle + \langle c, x \rangle
+       + \sum_k h_k(A_k x + b_k), \qquad q \ge 0
+
+    The parts are found in f. A step is one of the multipliers of the proximal method of
+    multipliers, which takes up to 30 Newton steps. Every step looks for multipliers
+    that bound f from below (`DualCertificate`): the gap of the result is proved.
+    NotImplementedError where f has other parts.
+    """
+
+    stops: ClassVar[Stop] = Stuck()
+    certified: ClassVar[bool] = True
+
+    def init(self, problem: Problem, x: Array) -> State:
+        """The state at x, a point of the constraint."""
+        if problem.limit is not None:
+            raise ValueError("Structured takes no constraints g(x) <= 0, only a set")
+        f = restricted(problem.function, problem.constraint)
+        return _state(0, Run(form_of(f, x.shape[-1]), x))
+
+    def step(self, problem: Problem, state: State) -> State:
+        """One step of the multipliers."""
+        run = state.memory
+        run.step()
+        return _state(state.k + 1, run)
+
+
+def _state(k: int, run: Run) -> State:
+    value, none = np.asarray(run.value), np.zeros_like(run.x)
+    return State(
+        k, run.x, value, none, np.ones(()), run.x, value, run,
+        calls=run.looks, certificate=run.certificate,
+    )  # fmt: skip
+
+
+PATIENCE = 12  # steps without progress
+
+
 class Run:
     """A method at work on one form, with the best point and the best bound so far."""
 
@@ -36,11 +93,16 @@ class Run:
         self.x = feasible(self.source, x0)
         self.value = self.source.value(self.x)
         self.certificate: DualCertificate | None = None
-        self.tried = np.inf
+        self.looks, self.since, self.goal = 1, 0, np.inf
 
     @property
     def lower(self) -> float:
         return -np.inf if self.certificate is None else self.certificate.lower_bound
+
+    @property
+    def stuck(self) -> bool:
+        """Whether the gap was not halved for long, nor the residual."""
+        return self.since > PATIENCE
 
     def step(self) -> None:
         """One step of the method, and a look at what it found."""
@@ -53,6 +115,13 @@ class Run:
         found = dual_bound(self.source, self.x, y)
         if found.lower_bound > self.lower:
             self.certificate = found
+        self.looks += 1
+        size = self.value - self.lower
+        if not np.isfinite(size):
+            size = 1e300 * float(np.linalg.norm(self.method.residual()))
+        better = size < 0.5 * self.goal
+        self.since = 0 if better else self.since + 1
+        self.goal = size if better else self.goal
 
 
 def _start(form: Form, x0: Array) -> tuple[Any, Any]:

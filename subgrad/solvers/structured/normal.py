@@ -1,0 +1,332 @@
+r"""The linear systems of interior-point methods.
+
+.. math:: q \, dx + A^T dy = -r, \qquad A \, dx - D^{-1} dy = -s, \qquad D \ge 0
+
+`factor(D)` gives the function of r and s whose values are dx, dy and A dx.
+`Dense` is of one matrix, of a batch of them, or of one for a whole batch; `Sparse` of a
+sparse one, its systems banded or factored by SuperLU; `Mixed` of dense rows beside
+multiples of the variables; `Repeated` of rows that occur several times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from subgrad._check import Array
+from subgrad.solvers.structured.form import Form
+
+Solve = Callable[[Array], Array]
+Saddle = Callable[[Array, Array], tuple[Array, Array, Array]]
+BAND = 16
+OUTER = 10_000_000  # numbers in the products of the columns of a matrix
+LIFT = 1e-15
+
+
+class Dense:
+    """A of shape (m, n) or (B, m, n), q of shape (..., n)."""
+
+    def __init__(self, q: Array, A: Array) -> None:
+        self.q, self.A = q, A
+        m, n = A.shape[-2:]
+        self.batch = q.ndim > 1
+        self.thin = m < n and bool(np.all(q > 0))
+        self.outer = None
+        if self.batch and A.ndim == 2 and m * n * n <= OUTER and not self.thin:
+            self.outer = (A[:, :, None] * A[:, None, :]).reshape(m, n * n)
+
+    def keep(self, some: Any) -> Dense:
+        """The same for some of the batch."""
+        new = object.__new__(Dense)
+        new.__dict__ |= self.__dict__
+        new.q = self.q[some]
+        new.A = self.A if self.A.ndim == 2 else self.A[some]
+        return new
+
+    def forward(self, x: Array) -> Array:
+        return x @ self.A.T if self.A.ndim == 2 else np.matvec(self.A, x)
+
+    def adjoint(self, y: Array) -> Array:
+        return y @ self.A if self.A.ndim == 2 else np.vecmat(y, self.A)
+
+    def balance(self) -> Any:
+        """How large multipliers are against values, by q."""
+        square = np.square(self.A).sum((-2, -1))
+        q = self.q.sum(-1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.where(q > 0, q, self.q.shape[-1]) / square
+        return np.where(np.isfinite(ratio), ratio, 1.0)[..., None]
+
+    def sizes(self, y: Array) -> Array:
+        """|A|ᵀ |y|."""
+        A, y = np.abs(self.A), np.abs(y)
+        return y @ A if A.ndim == 2 else np.vecmat(y, A)
+
+    def gram(self, D: Array) -> Array:
+        """Aᵀ D A."""
+        A, n = self.A, self.A.shape[-1]
+        if self.outer is not None:
+            return (D @ self.outer).reshape(*D.shape[:-1], n, n)
+        if self.batch:
+            return (D[..., None] * A).mT @ A
+        B = np.sqrt(D)[:, None] * A
+        return B.T @ B
+
+    def factor(self, D: Array) -> Saddle:
+        A, q, n = self.A, self.q, self.q.shape[-1]
+        if self.thin:
+            return self._thin(D)
+        H = self.gram(D)
+        at = np.arange(n)
+        H[..., at, at] += q
+        return _by_points(self, D, cholesky(H))
+
+    def _thin(self, D: Array) -> Saddle:
+        """By multipliers: (1/D + A q⁻¹ Aᵀ) dy = s - A q⁻¹ r."""
+        root = np.sqrt(D)
+        B = root[..., None] * self.A
+        S = (B / self.q[..., None, :]) @ B.mT
+        at = np.arange(S.shape[-1])
+        S[..., at, at] += 1.0
+        solve = cholesky(S)
+
+        def saddle(r: Array, s: Array) -> tuple[Array, Array, Array]:
+            dy = root * solve(root * (s - self.forward(r / self.q)))
+            dx = -(r + self.adjoint(dy)) / self.q
+            return dx, dy, self.forward(dx)
+
+        return saddle
+
+
+def _by_points(A: Any, D: Array, solve: Solve) -> Saddle:
+    def saddle(r: Array, s: Array) -> tuple[Array, Array, Array]:
+        dx = solve(-r - A.adjoint(D * s))
+        dz = A.forward(dx)
+        return dx, D * (dz + s), dz
+
+    return saddle
+
+
+def cholesky(H: Array) -> Solve:
+    """r -> H⁻¹ r, H (..., n, n) positive definite up to rounding; H is written to."""
+    n = H.shape[-1]
+    at = np.arange(n)
+    diagonal = H[..., at, at]
+    H[..., at, at] += np.where(diagonal > 0, LIFT * diagonal, 1.0)
+    if H.ndim > 2:
+        return lambda r: np.linalg.solve(H, r[..., None])[..., 0]
+    from scipy.linalg import lapack
+
+    top = float(diagonal.max(initial=0.0))
+    for lift in (0.0, 1e-14, 1e-12, 1e-10):
+        if lift:
+            H[at, at] += lift * np.maximum(diagonal, lift * top)
+        factor, info = lapack.dpotrf(H, lower=1, clean=0)
+        if info == 0:
+            return lambda r: np.asarray(lapack.dpotrs(factor, r, lower=1)[0])
+    return lambda r: np.full(n, np.nan)
+
+
+class Sparse:
+    """A sparse K; where Kᵀ K has few diagonals, in O(n)."""
+
+    def __init__(self, q: Array, K: Any) -> None:
+        self.q, self.K, self.KT = q, K, K.T.tocsr()
+        n = len(q)
+        left, right, row, value = _products(K)
+        self.width = int(np.max(left - right, initial=0))
+        self.banded = self.width <= BAND
+        from scipy.sparse import csr_array
+
+        if self.banded:
+            at, size = (left - right) * n + right, (self.width + 1) * n
+        else:
+            # The entries of Kᵀ K and of the diagonal, each once, column by column.
+            both = np.concatenate([right * n + left, left * n + right])
+            every = np.unique(np.concatenate([both, np.arange(n) * (n + 1)]))
+            self.rows, self.starts = every % n, np.searchsorted(
+                every, np.arange(n + 1) * n
+            )
+            at, size = np.searchsorted(every, both), len(every)
+            off = np.concatenate([np.ones(len(left), bool), left != right])
+            at, row, value = at[off], np.tile(row, 2)[off], np.tile(value, 2)[off]
+            self.diagonal = np.searchsorted(every, np.arange(n) * (n + 1))
+        self.gather = csr_array((value, (at, row)), shape=(size, K.shape[0]))
+
+    def forward(self, x: Array) -> Array:
+        return np.asarray(self.K @ x)
+
+    def adjoint(self, y: Array) -> Array:
+        return np.asarray(self.KT @ y)
+
+    def balance(self) -> Any:
+        """How large multipliers are against values, by q."""
+        q = float(self.q.sum()) or float(len(self.q))
+        square = float(np.square(self.K.data).sum())
+        return q / square if square > 0 else 1.0
+
+    def factor(self, D: Array) -> Saddle:
+        data = self.gather @ D
+        solve = self._banded(data) if self.banded else self._general(data)
+        return _by_points(self, D, solve)
+
+    def _banded(self, data: Array) -> Solve:
+        n = len(self.q)
+        from scipy.linalg import lapack
+
+        band = data.reshape(self.width + 1, n)
+        band[0] += self.q
+        band[0] += np.where(band[0] > 0, LIFT * band[0], 1.0)
+        if self.width == 0:
+            return lambda r: r / band[0]
+        if self.width == 1:
+            d, e, info = lapack.dpttrf(band[0], band[1, :-1])
+            if info == 0:
+                return lambda r: np.asarray(lapack.dpttrs(d, e, r)[0])
+        else:
+            factor, info = lapack.dpbtrf(band, lower=1)
+            if info == 0:
+                return lambda r: np.asarray(lapack.dpbtrs(factor, r, lower=1)[0])
+        return lambda r: np.full(n, np.nan)
+
+    def _general(self, data: Array) -> Solve:
+        from scipy.sparse import csc_array
+        from scipy.sparse.linalg import splu
+
+        n = len(self.q)
+        data[self.diagonal] += self.q
+        d = data[self.diagonal]
+        data[self.diagonal] += np.where(d > 0, LIFT * d, 1.0)
+        H = csc_array((data, self.rows, self.starts), shape=(n, n))
+        lu = splu(
+            H,
+            permc_spec="MMD_AT_PLUS_A",
+            options={"SymmetricMode": True, "DiagPivotThresh": 0.0},
+        )
+        return lambda r: np.asarray(lu.solve(r))
+
+
+def _products(K: Any) -> tuple[Array, Array, Array, Array]:
+    """left >= right, row and K[row, left] K[row, right], for all pairs there are."""
+    K = K.tocsr()
+    K.sort_indices()
+    count = np.diff(K.indptr)
+    parts = []
+    for size in np.unique(count[count > 0]):
+        rows = np.flatnonzero(count == size)
+        at = K.indptr[rows][:, None] + np.arange(size)
+        cols, data = K.indices[at].astype(np.int64), K.data[at]
+        i, j = np.tril_indices(size)
+        parts.append(
+            (
+                cols[:, i].ravel(),
+                cols[:, j].ravel(),
+                np.repeat(rows, len(i)),
+                (data[:, i] * data[:, j]).ravel(),
+            )
+        )
+    if not parts:
+        none = np.zeros(0, np.int64)
+        return none, none, none, np.zeros(0)
+    left, right, row, value = (np.concatenate(p) for p in zip(*parts, strict=True))
+    return left, right, row, value
+
+
+class Mixed:
+    """Dense rows A and rows w_i x_i, in the order in which `dense` (m,) marks them."""
+
+    def __init__(self, q: Array, A: Array, w: Array, col: Array, dense: Array) -> None:
+        self.q, self.A, self.w, self.col, self.dense = q, A, w, col, dense
+
+    def forward(self, x: Array) -> Array:
+        z = np.empty(len(self.dense))
+        z[self.dense], z[~self.dense] = self.A @ x, self.w * x[self.col]
+        return z
+
+    def adjoint(self, y: Array) -> Array:
+        own = np.bincount(self.col, self.w * y[~self.dense], len(self.q))
+        return y[self.dense] @ self.A + own
+
+    def balance(self) -> Any:
+        """How large multipliers are against values, by q."""
+        q = float(self.q.sum()) or float(len(self.q))
+        square = float(np.vdot(self.A, self.A) + np.vdot(self.w, self.w))
+        return q / square if square > 0 else 1.0
+
+    def factor(self, D: Array) -> Saddle:
+        D, own = D[self.dense], D[~self.dense]
+        q = self.q + np.bincount(self.col, self.w**2 * own, len(self.q))
+        inner = Dense(q, self.A).factor(D)
+
+        def saddle(r: Array, s: Array) -> tuple[Array, Array, Array]:
+            dz, dy = np.empty(len(s)), np.empty(len(s))
+            part = s[~self.dense]
+            r = r + np.bincount(self.col, self.w * own * part, len(self.q))
+            dx, dy[self.dense], dz[self.dense] = inner(r, s[self.dense])
+            dz[~self.dense] = self.w * dx[self.col]
+            dy[~self.dense] = own * (dz[~self.dense] + part)
+            return dx, dy, dz
+
+        return saddle
+
+
+class Repeated:
+    """Row (M,) tells which of the m rows of `system` there are."""
+
+    def __init__(self, system: Any, row: Array, m: int) -> None:
+        self.system, self.row, self.m = system, row, m
+        self.balance = system.balance
+
+    def _gather(self, y: Array) -> Array:
+        return np.bincount(self.row, y, self.m)
+
+    def forward(self, x: Array) -> Array:
+        return np.asarray(self.system.forward(x)[self.row])
+
+    def adjoint(self, y: Array) -> Array:
+        return np.asarray(self.system.adjoint(self._gather(y)))
+
+    def factor(self, D: Array) -> Saddle:
+        total = self._gather(D)
+        inner = self.system.factor(total)
+        share = D / np.where(total > 0, total, 1.0)[self.row]
+
+        def saddle(r: Array, s: Array) -> tuple[Array, Array, Array]:
+            # D (dz + s) summed over a row is as if s were its mean there.
+            mean = self._gather(share * s)
+            dx, _, dz = inner(r, mean)
+            dz = dz[self.row]
+            return dx, D * (dz + s), dz
+
+        return saddle
+
+
+def normal(form: Form) -> Any:
+    """The system of a form; None where a map is known by its products only."""
+    from scipy.sparse import csr_array, diags_array, vstack
+
+    kinds = [k.diagonal is not None for k in form.blocks]
+    matrices = [None if d else k.matrix for k, d in zip(form.blocks, kinds)]
+    if any(A is None and not d for A, d in zip(matrices, kinds)):
+        return None
+    weights = [
+        np.broadcast_to(k.diagonal, (form.n,)) if d else None
+        for k, d in zip(form.blocks, kinds)
+    ]
+    if not any(isinstance(A, np.ndarray) for A in matrices):
+        parts = [
+            csr_array(A) if w is None else diags_array(w).tocsr()
+            for A, w in zip(matrices, weights)
+        ]
+        return Sparse(form.q, parts[0] if len(parts) == 1 else vstack(parts).tocsr())
+    dense = np.repeat(np.invert(kinds), [len(k.b) for k in form.blocks])
+    rows = [A if isinstance(A, np.ndarray) else A.toarray() for A in matrices
+            if A is not None]
+    A = np.asarray(rows[0] if len(rows) == 1 else np.concatenate(rows), float)
+    if dense.all():
+        return Dense(form.q, A)
+    w = np.concatenate([w for w in weights if w is not None])
+    col = np.tile(np.arange(form.n), sum(kinds))
+    return Mixed(form.q, A, w, col, dense)

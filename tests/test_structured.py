@@ -1,0 +1,316 @@
+"""Sums of atoms with a prox: their parts, Newton systems, bounds and solutions."""
+
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from subgrad import (
+    Box,
+    Indicator,
+    Interval,
+    Simplex,
+    group_norm,
+    hinge_loss,
+    huber_loss,
+    logistic_loss,
+    max_entry,
+    maximum,
+    norm1,
+    norm2,
+    norm_inf,
+    pinball_loss,
+    squared_norm,
+    sum_largest,
+    tv,
+    variable,
+)
+from subgrad.solvers import Gap, MaxIter, minimize
+from subgrad.solvers.structured.certificate import dual_bound, least_singular
+from subgrad.solvers.structured.form import fenchel, primal
+from subgrad.solvers.structured.front import Run, Structured, form_of
+from subgrad.solvers.structured.newton import Systems
+from subgrad.solvers.structured.terms import structure
+
+
+def lad(rng, m=40, n=8):
+    A = rng.standard_normal((m, n))
+    return norm1(A @ variable(n) - rng.standard_normal(m))
+
+
+def quantile(rng, m=40, n=5):
+    A = rng.standard_normal((m, n))
+    return 2.0 * pinball_loss(0.9)(A @ variable(n) - rng.standard_normal(m))
+
+
+def svm(rng, m=50, n=6):
+    A, x = rng.standard_normal((m, n)), variable(n)
+    y = np.sign(A @ rng.standard_normal(n) + rng.standard_normal(m))
+    return 0.5 * squared_norm(x) + 3.0 * hinge_loss(y * (A @ x))
+
+
+def lasso(rng, m=20, n=50):
+    A, x = rng.standard_normal((m, n)), variable(n)
+    return 0.5 * squared_norm(A @ x - rng.standard_normal(m)) + 2.0 * norm1(x)
+
+
+def elastic(rng, m=20, n=40):
+    A, x = rng.standard_normal((m, n)), variable(n)
+    loss = 0.5 * squared_norm(A @ x - rng.standard_normal(m))
+    return loss + norm1(x) + 0.3 * squared_norm(x) + 0.1 * x[0]
+
+
+def group_lasso(rng, m=20, n=40):
+    A, x = rng.standard_normal((m, n)), variable(n)
+    loss = squared_norm(A @ x - rng.standard_normal(m))
+    return loss + 3.0 * group_norm(np.repeat(np.arange(n // 4), 4))(x)
+
+
+def largest(rng, m=40, n=6):
+    return max_entry(rng.standard_normal((m, n)) @ variable(n) + rng.standard_normal(m))
+
+
+def uniform(rng, m=30, n=6):
+    return norm_inf(rng.standard_normal((m, n)) @ variable(n) - 1.0)
+
+
+def pursuit(rng, m=10, n=30):
+    A, x = rng.standard_normal((m, n)), variable(n)
+    b = A[:, :3] @ rng.standard_normal(3)
+    return norm1(x) + Indicator(Box(Interval(b, b)))(A @ x)
+
+
+def logistic(rng, m=40, n=10):
+    A, x = rng.standard_normal((m, n)), variable(n)
+    y = np.sign(A @ rng.standard_normal(n) + rng.standard_normal(m))
+    return logistic_loss(-y * (A @ x)) + 2.0 * norm1(x)
+
+
+def denoising(rng, n=60):
+    b = np.repeat(rng.standard_normal(6), n // 6) + 0.2 * rng.standard_normal(n)
+    x = variable(n)
+    return 0.5 * squared_norm(x - b) + 0.7 * tv(x)
+
+
+def boxed(rng, m=40, n=8):
+    A, x = rng.standard_normal((m, n)), variable(n)
+    box = Box(Interval(np.full(n, -0.3), np.full(n, 0.3)))
+    return norm1(A @ x - 3 * rng.standard_normal(m)) + Indicator(box)(x)
+
+
+def huber(rng, m=40, n=8):
+    A = rng.standard_normal((m, n))
+    return huber_loss(0.5)(A @ variable(n) - rng.standard_normal(m))
+
+
+def risk(rng, m=40, n=8):
+    A, x = rng.standard_normal((m, n)) + 0.1, variable(n)
+    return 0.25 * sum_largest(4)(-A @ x) + Indicator(Simplex(n))(x)
+
+
+def two_losses(rng, m=20, n=6):
+    A, B, x = rng.standard_normal((m, n)), rng.standard_normal((m, n)), variable(n)
+    return norm1(A @ x - 1.0) + norm2(B @ x + 1.0) + 0.5 * squared_norm(x - 2.0)
+
+
+MODELS = [
+    lad, quantile, svm, lasso, elastic, group_lasso, largest, uniform, pursuit,
+    logistic, denoising, boxed, huber, risk, two_losses,
+]  # fmt: skip
+
+
+def reference(f):
+    """The optimal value by cvxpy and Clarabel."""
+    import cvxpy as cp
+
+    x = cp.Variable(f.n)
+    problem = cp.Problem(cp.Minimize(f.to_cvxpy(x)))
+    return problem.solve(solver="CLARABEL", tol_gap_rel=1e-9, tol_gap_abs=1e-9)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_solutions_are_proved_and_agree_with_cvxpy(model):
+    for seed in range(2):
+        f = model(np.random.default_rng(seed))
+        found = minimize(f, np.zeros(f.n), Structured(), MaxIter(60) | Gap(1e-9))
+        scale = max(1.0, abs(found.fun))
+        assert found.success and found.status == "gap", found.message
+        assert found.lower_bound <= found.fun + 1e-12 * scale
+        assert found.gap <= 1e-9 * scale
+        assert_allclose(found.fun, f.value(found.x), rtol=1e-12, atol=1e-12)
+        assert_allclose(found.fun, reference(f), rtol=2e-7, atol=2e-7)
+        assert found.certificate.verify(f)
+        assert pickle.loads(pickle.dumps(found.certificate)).verify(f)
+        assert found.dual is found.certificate.multipliers
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_no_forged_certificate_is_verified(model):
+    rng = np.random.default_rng(3)
+    f = model(rng)
+    found = minimize(f, np.zeros(f.n), Structured(), MaxIter(60) | Gap(1e-9))
+    proof, scale = found.certificate, max(1.0, abs(found.fun))
+    assert not replace(proof, lower_bound=found.fun + 1e-9 * scale).verify(f)
+    assert not replace(proof, lower_bound=np.nan).verify(f)
+    assert not replace(proof, multipliers=proof.multipliers[1:]).verify(f)
+    short = tuple(None if y is None else y[:-1] for y in proof.multipliers)
+    assert not replace(proof, multipliers=short).verify(f)
+    # Whatever the multipliers, no more than the truth is proved.
+    for size in (1e-8, 1e-3, 1.0, 1e3):
+        ys = tuple(
+            None if y is None else y + size * rng.standard_normal(y.shape)
+            for y in proof.multipliers
+        )
+        bound = dual_bound(structure(f), found.x, ys).lower_bound
+        assert bound <= found.fun + 1e-12 * scale
+        assert not np.isnan(bound)
+
+
+def test_the_structure_of_a_sum():
+    rng = np.random.default_rng(0)
+    A, x = rng.standard_normal((3, 4)), variable(4)
+    f = (
+        2.0 * (norm1(A @ x - 1.0) + 0.5 * squared_norm(x))
+        + squared_norm(3.0 * x - 2.0)
+        + (x[0] - 2 * x[3] + 7.0)
+        + Indicator(Box(Interval(-np.ones(4), np.ones(4))))(x)
+    )
+    s = structure(f)
+    assert_allclose(s.q, 2.0 + 18.0)
+    assert_allclose(s.c, [-11, -12, -12, -14])
+    assert_allclose(s.offset, 7.0 + 16.0)
+    assert len(s.terms) == 2 and not s.terms[0].own and s.terms[1].own
+    for y in 0.5 * rng.standard_normal((5, 4)):
+        assert_allclose(s.value(y), f.value(y), rtol=1e-13)
+
+
+def test_a_maximum_of_affine_functions_is_one_atom():
+    x = variable(2)
+    f = maximum(x[0] + 1.0, 2 * x[1], -x[0] - x[1])
+    found = minimize(f, np.zeros(2), Structured(), MaxIter(60) | Gap(1e-9))
+    assert found.success
+    assert_allclose(found.fun, reference(f), atol=1e-8)
+
+
+def system(rng, kind, m=12, n=20):
+    """A form whose Newton systems are of one kind, and Jacobians at a point."""
+    from scipy.sparse import random_array
+
+    x = variable(n)
+    dense = rng.standard_normal((m, n))
+    f = {
+        "few rows": lambda: norm1(dense @ x),
+        "many rows": lambda: norm1(rng.standard_normal((60, n)) @ x),
+        "weighted rows": lambda: huber_loss(1.0)(rng.standard_normal((60, n)) @ x),
+        "groups of few rows": lambda: group_norm(np.repeat(np.arange(4), 3))(dense @ x),
+        "groups": lambda: group_norm(np.repeat(np.arange(12), 5))(
+            rng.standard_normal((60, n)) @ x
+        ),
+        "mean of few rows": lambda: max_entry(dense @ x),
+        "own atoms": lambda: norm1(dense @ x) + norm1(3.0 * x) + norm2(x),
+        "own simplex": lambda: norm1(dense @ x) + Indicator(Simplex(n))(x),
+        "banded": lambda: tv(x),
+        "sparse": lambda: norm1(
+            random_array((30, n), density=0.3, rng=rng).tocsr() @ x
+        ),
+        "groups of sparse rows": lambda: group_norm(np.repeat(np.arange(10), 3))(
+            random_array((30, n), density=0.3, rng=rng).tocsr() @ x
+        ),
+    }[kind]()
+    form = primal(structure(f, n))
+    one = np.linspace(0.7, 1.3, len(form.blocks))
+    w = 1.5 * rng.standard_normal(len(form.b))
+    return form, one, form.jacobians(w, one)
+
+
+KINDS = [
+    "few rows", "many rows", "weighted rows", "groups of few rows", "groups",
+    "mean of few rows", "own atoms", "own simplex", "banded", "sparse",
+    "groups of sparse rows",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_newton_systems_are_solved(kind):
+    rng = np.random.default_rng(1)
+    for _ in range(3):
+        form, sigmas, jacobians = system(rng, kind)
+        systems = Systems(form)
+        D, r = rng.uniform(0.5, 2, form.n), rng.standard_normal(form.n)
+        H = np.diag(D)
+        for k, J, sigma in zip(form.blocks, jacobians, sigmas, strict=True):
+            A = k.op.dense()
+            H += sigma * A.T @ J.dense() @ A
+        for _ in range(2):  # the second time from what was kept
+            d = systems.solve(D, sigmas, jacobians, r)
+            assert_allclose(H @ d, r, atol=1e-9)
+
+
+def test_the_least_singular_value_is_bounded_from_below():
+    rng = np.random.default_rng(0)
+    for n in (1, 3, 20):
+        B = rng.standard_normal((2 * n, n)) * 10.0 ** rng.uniform(-2, 2, n)
+        low, true = least_singular(B), np.linalg.svd(B, compute_uv=False)[-1]
+        assert 0.3 * true / n**0.25 <= low <= true
+    assert least_singular(np.ones((5, 2))) <= 1e-7
+
+
+def test_scales_of_the_data_change_nothing():
+    """Steps are the same for data times 1e±3: nothing has units of its own."""
+    rng = np.random.default_rng(0)
+    A, b = rng.standard_normal((40, 8)), rng.standard_normal(40)
+    runs = []
+    for a in (1e-3, 1.0, 1e3):
+        for c in (1e-3, 1.0, 1e3):
+            f = norm1(a * A @ variable(8) - c * b)
+            run = Run(form_of(f, 8), np.zeros(8))
+            for _ in range(3):
+                run.step()
+            runs.append((run.method.newtons, *(a / c * run.x)))
+    assert_allclose(runs, np.broadcast_to(runs[0], (9, 9)), rtol=1e-6)
+
+
+def test_a_start_near_the_solution_helps():
+    f = lad(np.random.default_rng(0))
+    cold = minimize(f, np.zeros(8), Structured(), Gap(1e-8))
+    warm = minimize(f, cold.x, Structured(), Gap(1e-8))
+    assert warm.nit <= cold.nit
+    assert_allclose(warm.fun, cold.fun, rtol=1e-8)
+
+
+def test_runs_end_with_the_best_point():
+    f = svm(np.random.default_rng(0))
+    none = minimize(f, np.zeros(6), Structured(), MaxIter(0))
+    assert none.nit == 0 and not none.success and np.isneginf(none.lower_bound)
+    seen = []
+
+    def callback(found):
+        seen.append(found.fun)
+        if len(seen) == 3:
+            raise StopIteration
+
+    found = minimize(f, np.zeros(6), Structured(), callback=callback, record=1)
+    assert found.status == "callback" and found.fun == min(seen)
+    assert len(found.history) == found.nit + 1
+
+
+def test_what_has_no_parts_is_refused_by_name():
+    from subgrad import from_oracle
+
+    f = from_oracle(lambda x: (float(x @ x), 2 * x), 3)
+    with pytest.raises(NotImplementedError, match="prox"):
+        minimize(f, np.zeros(3), Structured())
+    with pytest.raises(ValueError, match="constraints"):
+        g = norm1(variable(3)) - 1.0
+        minimize(norm1(variable(3)), np.zeros(3), Structured(), constraints=[g])
+
+
+def test_the_dual_form_is_that_of_squares_and_equations():
+    rng = np.random.default_rng(0)
+    assert fenchel(structure(lasso(rng))) is not None
+    assert fenchel(structure(pursuit(rng))) is not None
+    assert fenchel(structure(lad(rng))) is None
+    assert fenchel(structure(boxed(rng))) is None
+    assert form_of(lasso(rng), 50).n == 20
