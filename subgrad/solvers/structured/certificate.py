@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 
 from subgrad._check import Array
-from subgrad.core import Function
+from subgrad.core import Function, Set
 from subgrad.functions.indicator import Indicator
 from subgrad.functions.separable import Separable
 from subgrad.functions.support import Support
@@ -46,31 +46,46 @@ EPS = float(np.finfo(np.float64).eps)
 ULPS = 8
 
 
+def dual_set(h: Function, n: int) -> Set | None:
+    """The S of h = h_S on R^n, None for other functions."""
+    if isinstance(h, Support):
+        return h._body(n)
+    if isinstance(h, Separable | Indicator):
+        return None
+    star = h.conjugate()
+    return star._body(n) if isinstance(star, Indicator) else None
+
+
 def to_domain(h: Function, y: Array) -> Array:
-    """A point near y where h* is finite: of boxes exactly."""
+    """A point near y where h* is finite."""
     a, g = unscaled(h)
     y = y / a
-    if isinstance(g, Support):
-        y = g._body(len(y))._project(y)
-    elif isinstance(g, Separable):
-        y = np.clip(y, *g._star.ends) if g.weights is None else y
-    elif isinstance(g, Indicator) and isinstance(g._body(len(y)), Box):
-        S: Any = g._body(len(y))
-        y = np.where(np.isposinf(S.upper), np.minimum(y, 0), y)
-        y = np.where(np.isneginf(S.lower), np.maximum(y, 0), y)
+    S = dual_set(g, len(y))
+    if S is not None:
+        y = S._project(y)
+    elif isinstance(g, Separable) and g.weights is None:
+        y = np.clip(y, *g._star.ends)
+    elif isinstance(g, Indicator):
+        # h* is a support function: of a box it is finite where no infinite end counts.
+        C = g._body(len(y))
+        if isinstance(C, Box):
+            y = np.where(np.isposinf(C.upper), np.minimum(y, 0), y)
+            y = np.where(np.isneginf(C.lower), np.maximum(y, 0), y)
+    else:
+        y = g.conjugate()._to_domain(y)
     return a * y
 
 
 def conjugate_value(h: Function, y: Array) -> float:
     """h*(y), y a point that `to_domain` gave."""
     a, g = unscaled(h)
-    if isinstance(g, Support):
+    if dual_set(g, len(y)) is not None:
         return 0.0
     if isinstance(g, Indicator):
         return float(g._body(len(y))._support(y))
     if isinstance(g, Separable) and g.weights is None:
         return a * float(g._star._value(y / a).sum())
-    return float(h.conjugate()._value(y))
+    return a * float(g.conjugate()._value(y / a))
 
 
 def margins(h: Function, y: Array) -> tuple[Array, Array, float, bool] | None:
@@ -197,21 +212,29 @@ def _bound(
 
 
 def _shrink(g: Function, v: Array, s: Structure) -> float:
-    """θ <= 1 with the conjugate of g + <c, .> finite at θ v, where that needs one."""
+    """θ <= 1 with the conjugate of g + <c, .> + q/2 |.|² finite at θ v."""
     a, h = unscaled(g)
-    if s.q.any() or not isinstance(h, Support) or not h.finite:
+    if s.q.any() or (isinstance(h, Indicator) and np.all(h._body(s.n).is_bounded)):
         return 1.0
-    S = h._body(s.n)
-    if s.c.any():
-        # θ v - c in a S, and -c is: the segment stays inside a convex set.
-        low, high = 0.0, 1.0
-        for _ in range(60):
-            t = (low + high) / 2
-            inside = S._gauge((t * v - s.c) / a) <= 1 - ULPS * EPS
-            low, high = (t, high) if inside else (low, t)
-        return low
-    gauge = float(S._gauge(v / a))
-    return 1.0 if gauge <= 1 else (1 - ULPS * EPS) / gauge
+    S = dual_set(h, s.n)
+
+    def inside(t: float) -> bool:
+        w = (t * v - s.c) / a
+        if S is not None:
+            return bool(S._gauge(w) <= 1 - ULPS * EPS)
+        # Membership in the domains of other conjugates has a tolerance of 1e-9.
+        return bool(np.isfinite(h.conjugate()._value((1 + 2e-9) * w)))
+
+    if S is not None and not s.c.any():
+        gauge = float(S._gauge(v / a))
+        return 1.0 if gauge <= 1 else (1 - ULPS * EPS) / gauge
+    if inside(1.0):
+        return 1.0
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        t = (low + high) / 2
+        low, high = (t, high) if inside(t) else (low, t)
+    return low
 
 
 def _reach(

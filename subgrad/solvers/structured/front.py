@@ -150,8 +150,15 @@ def feasible(s: Structure, x: Array) -> Array:
     # Entries that are zero stay zero, if the others can do it.
     for weights in (np.abs(x), np.abs(x) + 1e-3 * np.abs(x).max(initial=1.0)):
         B, u = A * weights, x
-        for _ in range(3):
-            u = u + weights * np.linalg.lstsq(B, b - A @ u, rcond=None)[0]
+        G = B @ B.T
+        G[np.diag_indices(len(G))] += 1e-14 * np.trace(G)
+        try:
+            factor = np.linalg.cholesky(G)
+        except np.linalg.LinAlgError:
+            continue
+        for _ in range(4):
+            step = np.linalg.solve(factor.T, np.linalg.solve(factor, b - A @ u))
+            u = u + weights * (B.T @ step)
         size = np.abs(A) @ np.abs(u) + np.abs(b)
         if np.all(np.abs(A @ u - b) <= 1e-13 * size.max(initial=0.0)):
             return u

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from subgrad._check import Array
-from subgrad.affine import Diagonal, Operator, chain, identity
+from subgrad.affine import Diagonal, Matrix, Operator, chain, identity
 from subgrad.calculus.derived import _Derived
 from subgrad.calculus.precompose import Precomposed
 from subgrad.calculus.scale import Scaled, scale
@@ -24,6 +24,8 @@ from subgrad.core import Function
 from subgrad.functions.indicator import Indicator
 from subgrad.functions.linear import Affine
 from subgrad.functions.quadratic import SquaredNorm
+from subgrad.sets.affine_subspace import AffineSubspace
+from subgrad.sets.box import point
 from subgrad.sets.intersection import Intersection
 
 
@@ -154,4 +156,8 @@ def _(f: _Derived, op: Operator, b: Array) -> list[Term]:
 def _(f: Indicator, op: Operator, b: Array) -> list[Term]:
     if isinstance(f.S, Intersection):
         return [t for S in f.S.parts for t in _parts(Indicator(S), op, b)]
+    if isinstance(f.S, AffineSubspace):
+        C, e = f.S.equations()
+        at_zero = Indicator(point(np.zeros(len(e))))
+        return [Term(at_zero, chain(Matrix(C), op), C @ b - e)]
     return [Term(f, op, b)]
