@@ -195,10 +195,40 @@ def test_what_an_oracle_gives_is_checked(answer, error, text):
     assert not found.success and found.fun == LAD(found.x) < LAD(np.zeros(3))
 
 
+@pytest.mark.parametrize("g", [np.zeros((2, 2)), None, "a", np.zeros((3, 2))])
+def test_a_wrong_subgradient_beside_an_infinite_value_is_named(g):
+    f = from_oracle(
+        lambda x: (np.array([np.inf, 1.0]), g), 3, vectorized=True, name="mine"
+    )
+    with pytest.raises((TypeError, ValueError), match="mine must give a .*subgradient"):
+        f._oracle(np.zeros((2, 3)))
+    g = [[np.nan] * 3, [1.0, 2.0, 3.0]]
+    f = from_oracle(lambda x: (np.array([np.inf, 1.0]), g), 3, vectorized=True)
+    assert np.array_equal(f._oracle(np.zeros((2, 3)))[1][1], [1, 2, 3])
+    off = np.zeros((2, 3))
+    for method in (f.subgradient, f.oracle):
+        with pytest.raises(ValueError, match="no subgradient"):
+            method(off)
+    never = from_oracle(lambda x: (np.inf, None), 3)
+    assert never(np.zeros(3)) == np.inf
+    with pytest.raises(ValueError, match="no subgradient"):
+        never.subgradient(np.zeros(3))
+
+
+@pytest.mark.parametrize("vectorized", [False, True])
+def test_whole_numbers_will_do(vectorized):
+    f = from_oracle(lambda x: (2, [1, 0, True]), 3, vectorized=vectorized)
+    value, g = f.oracle(np.zeros(3))
+    assert value.dtype == g.dtype == f(np.zeros(3)).dtype == np.float64
+    assert np.array_equal(g, [1, 0, 1])
+
+
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
         ({"fun": 3}, TypeError),
+        ({"infimum": "a"}, TypeError),
+        ({"infimum": [0.0, 1.0]}, ValueError),
         ({"fun": None}, TypeError),
         ({"value": 3}, TypeError),
         ({"n": 0}, ValueError),
@@ -208,7 +238,7 @@ def test_what_an_oracle_gives_is_checked(answer, error, text):
     ],
 )
 def test_oracles_refused(arguments, error):
-    with pytest.raises(error):
+    with pytest.raises(error, match=next(iter(arguments))):
         from_oracle(**({"fun": lad, "n": 3} | arguments))
 
 
@@ -344,6 +374,20 @@ def test_a_callback_sees_the_violation():
     for r in seen:
         assert (r.violation <= 1e-6) == np.isfinite(r.fun)
         assert r.violation == pytest.approx(max(0, g(r.x)), abs=1e-14)
+
+
+@pytest.mark.parametrize("vectorized", [False, True])
+@pytest.mark.parametrize("x0", [np.zeros(3), np.zeros((2, 3))])
+def test_the_certificate_of_an_oracle_verifies(vectorized, x0):
+    f = from_oracle(lads if vectorized else lad, 3, vectorized=vectorized)
+    for g in (f, 2 * f + norm1, f + Indicator(Ball(np.zeros(3), 9.0))):
+        c = minimize(g, x0, "subgradient", MaxIter(9), cuts=0).certificate
+        assert c.verify(g) and np.all(c.lower_bound == -np.inf)
+        assert not type(c)(c.x, c.eps, c.g + 0.1, c.radius, c.lower_bound).verify(g)
+        assert not type(c)(c.x, c.eps, c.g, c.radius, 0.0).verify(g)
+    least = from_oracle(lambda x: (np.abs(x).sum(), np.sign(x)), 3)
+    found = minimize(least, np.zeros(3))
+    assert found.success and found.certificate.verify(least)
 
 
 def test_a_zero_subgradient_of_f_proves_nothing_outside():
@@ -695,6 +739,42 @@ class Jump:
         return advance(problem, state, self.to)
 
 
+@pytest.mark.parametrize("over", [0.0, 1e-15, 1e-7])
+def test_a_hair_outside_a_constraint_does_not_hide_a_contradiction(over):
+    f, g = norm1(X - [0.0, 5.0, 0.0]), Linear([1.0, 0.0, 0.0])
+
+    class Allowed(Jump):
+        limited = True
+
+    run = {"constraints": [g], "stop": MaxIter(1), "radius": 1.0}
+    found = minimize(f, [-1.0, 0.0, 0.0], Allowed(np.array([over, 5.0, 0.0])), **run)
+    assert found.violation == over and found.fun == over
+    assert found.status == "contradiction" and not found.success
+    # Where a unit of violation is worth much, it is none.
+    steep = norm1(X - [1e9, 0.0, 0.0])
+    found = minimize(1e3 * steep, [-1.0, 0, 0], Allowed(np.array([1e-7, 0, 0])), **run)
+    assert found.fun < 1e3 * steep(np.zeros(3)) and found.status != "contradiction"
+
+
+def test_feasible_up_to_the_tolerance_is_not_infeasible():
+    g = norm2(X - 1) + 5e-7
+    found = minimize(LAD, np.zeros(3), stop=MaxIter(60), constraints=[g], radius=9.0)
+    assert 5e-7 <= found.violation <= 1e-6 and found.status != "infeasible"
+    assert found.success == (found.gap <= 1e-6 * found.fun)
+    stop = MaxIter(60) | Gap(1e-6)
+    found = minimize(LAD, np.zeros(3), stop=stop, constraints=[g], radius=9.0)
+    assert found.success == (found.gap <= 1e-6 * found.fun)
+    none = minimize(LAD, np.zeros(3), stop=stop, constraints=[g + 1e-6], radius=9.0)
+    assert none.status == "infeasible"
+
+
+def test_a_constraint_with_a_domain_gives_no_warning():
+    g = sg.separable(sg.negative_log)(X)
+    stop = MaxIter(40) | Gap(1e-6)
+    found = minimize(LAD, np.full(3, 2.0), stop=stop, constraints=[g], radius=9.0)
+    assert found.status == "nonfinite" and found.violation == 0
+
+
 def test_slopes_that_cancel_are_no_proof():
     M, d = RNG.standard_normal((7, 3)), np.array([0.3, -0.2, 0.5])
     c = M.T @ np.sign(M @ d)
@@ -776,6 +856,63 @@ def test_an_oracle_that_broke_down_is_left_alone(name, error):
         assert found.lower_bound <= best * (1 + 1e-7) or given or limits
         if found.certificate is not None:
             assert found.certificate.verify(LAD, **limits)
+
+
+class Broken(sg.Function):
+    """A function of which the k-th call, whatever is asked, goes wrong."""
+
+    def __init__(self, f, k, error):
+        self.f, self.n, self.k, self.error, self.calls = f, 3, k, error, 0
+
+    def _wrong(self):
+        self.calls += 1
+        if self.calls == self.k and self.error is not None:
+            raise self.error
+        return np.nan if self.calls == self.k else 0.0
+
+    def _value(self, x):
+        return self.f._value(x) + self._wrong()
+
+    def _oracle(self, x):
+        value, g = self.f._oracle(x)
+        bad = self._wrong()
+        return value + bad, g + bad
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError("no licence"), None])
+@pytest.mark.parametrize("which", ["f", "bounded f", "batch", "g"])
+def test_whatever_call_goes_wrong_the_best_point_is_kept(which, error):
+    g, x0 = norm2(X - 1) - 0.5, np.zeros((2, 3) if which == "batch" else 3)
+    stop = MaxIter(17) if which == "f" else MaxIter(17) | Gap(1e-9)
+    # One of the batch is done long before the other.
+    radius = {"f": None, "batch": [5.0, 1e8]}.get(which, 5.0)
+    sides = [cp.norm2(Z - 1) <= 0.5] if which == "g" else []
+    best = optimum(cp.norm1(A @ Z - B), sides)
+    for k in range(10, 100):
+        broken = Broken(g if which == "g" else LAD, k, error)
+        f, limits = (LAD, [broken]) if which == "g" else (broken, [])
+        run = {"stop": stop, "constraints": limits, "radius": radius}
+        try:
+            found = minimize(f, x0, **run)
+        except KeyboardInterrupt:
+            pytest.fail(f"what was found is lost in call {k}")
+        assert np.allclose(LAD(found.x), found.fun, rtol=1e-14)
+        assert which == "g" or np.all(found.fun <= LAD(x0))
+        assert np.all(found.lower_bound <= best * (1 + 1e-7))
+        assert np.all(found.gap <= np.where(found.success, 2e-8, np.inf))
+        assert np.all(found.violation == max(g(found.x), 0) if which == "g" else True)
+        proof = found.certificate
+        if proof is not None:
+            assert proof.verify(LAD, [g] if which == "g" else [])
+        if broken.calls < k:
+            break
+        if error is not None:
+            assert broken.calls == k  # and never again
+            word = "licence" if type(error) is OSError else "keyboard"
+            assert word in found.message or np.all(found.success)
+        else:
+            assert np.all(np.isin(found.status, ["nonfinite", "iterations", "gap"]))
+    assert 20 <= k < 60
 
 
 def test_no_proof_of_unboundedness_is_asked_for_then(monkeypatch):
@@ -975,3 +1112,18 @@ def test_a_proof_of_the_method_is_the_certificate():
         assert np.all(found.lower_bound <= 1e-15) and np.all(found.gap <= 1e-6)
     free = minimize(f, x0, Knowing(), MaxIter(40))
     assert np.all(free.lower_bound == -np.inf) and free.certificate.verify(f)
+
+
+def test_a_run_that_was_interrupted_says_so_even_if_it_is_proved():
+    f, calls = norm1(variable(2)), []
+
+    def interrupt(found):
+        calls.append(found)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+
+    found = minimize(
+        f, np.array([1.0, -2.0]), "subgradient", Gap(10.0), Ball(np.zeros(2), 5.0),
+        callback=interrupt,
+    )  # fmt: skip
+    assert found.status == "interrupted" and found.success

@@ -1,7 +1,9 @@
 """The subgradient method: its theorems, its certificates, its behaviour in trouble."""
 
+import dataclasses
 import itertools
 import pickle
+import re
 import subprocess
 import sys
 
@@ -279,6 +281,122 @@ def test_forged_certificates_are_refused():
     assert not kind(s.x + 1.0, 0.0, zero, s.radius, f(s.x + 1.0)).verify(f)
     assert not kind(s.x, -1.0, s.g, s.radius, s.lower_bound).verify(f)
     assert not kind(found.x, 0.0, off, 0.1, f(found.x)).verify(f)
+
+
+def changed(c, **fields):
+    return dataclasses.replace(c, **fields)
+
+
+def holds(c, *args):
+    """What verify says, an error with a word about the argument being a no."""
+    try:
+        return c.verify(*args)
+    except (TypeError, ValueError) as error:
+        assert re.search(
+            "|".join(c.__dataclass_fields__) + "|f must|g must", str(error)
+        )
+        return False
+
+
+NONSENSE = [None, np.nan, np.inf, "a", [], np.ones((2, 5)), np.full((7, 3), np.nan)]
+
+
+def proofs(kind):
+    """A true certificate of a kind, its function, and the constraints."""
+    A, b = lad(np.random.default_rng(0), 14, 3)
+    x, start, stop = variable(3), [0.2, 0.1, 0.0], MaxIter(30) | Gap(1e-9)
+    f, g = norm1(A @ x - b), [norm2(x - 1) - 0.5] * (kind == "limits")
+    if kind == "certify":
+        return certify(f, np.array(start), 3.0), f, []
+    if kind == "batch":
+        f = norm1(A @ x - b * np.array([[1.0], [2.0]]))
+    S = Ball(np.zeros(3), 0.2) if kind in ("set", "descent") else None
+    method = "set descent" if kind == "descent" else "auto"
+    radius = None if kind in ("start", "batch") else 3.0
+    found = minimize(f, start, method, stop, S, constraints=g, radius=radius)
+    return found.certificate, f, g
+
+
+@pytest.mark.parametrize(
+    "kind", ["start", "batch", "set", "descent", "limits", "certify"]
+)
+def test_nonsense_in_any_field_is_no_proof(kind):
+    c, f, limits = proofs(kind)
+    parts = getattr(c, "parts", (c,))
+    for c in parts:
+        given = [f, limits] if limits else [f]
+        assert c.verify(*given)
+        for field in c.__dataclass_fields__:
+            optional = field in ("start", "constraint")
+            if getattr(c, field) is None:
+                continue
+            for value in NONSENSE:
+                if not (optional and value is None):
+                    assert not holds(changed(c, **{field: value}), *given), field
+        for other in (None, 3, norm1(variable(2))):
+            assert not holds(c, other)
+
+
+def test_a_proof_is_no_better_than_its_rounding():
+    """Far away the cuts of f are what they were, and their values are mere noise."""
+    A, b = lad(np.random.default_rng(0), 14, 3)
+    f = norm1(A @ variable(3) - b)
+    c = minimize(f, np.zeros(3), stop=MaxIter(60), radius=5.0).certificate
+    low = lad_optimum(A, b)[1]
+    for size in 10.0 ** np.arange(3, 300, 9):
+        for flip in (1, -1):
+            points = flip * size * c.points
+            assert not changed(c, points=points, lower_bound=low + 1e-6).verify(f)
+
+
+def test_regions_that_hold_nothing_or_not_the_minimiser():
+    x = variable(3)
+    f, S = norm1(x - 1.0), Ball(np.zeros(3), 0.5)
+    c = minimize(f, np.zeros(3), constraint=S, radius=3.0).certificate
+    assert c.verify(f)
+    assert not changed(c, region=sg.Empty(3), lower_bound=1e9).verify(f)
+    # Over S minimisers need not be as close to a point outside of S.
+    h = norm2(x - [2.0, 0, 0])
+    run = minimize(
+        h, np.zeros(3), constraint=Box(Interval([-1.0] * 3, [1.0, 1.0, np.inf]))
+    )
+    proof = run.certificate
+    assert proof.start is not None and proof.verify(h)
+    away = np.array([2.0, 0, 0])
+    forged = changed(
+        proof, start=away, region=_Truncated(proof.region.base, away, 0.1),
+        lower_bound=-1e9,
+    )  # fmt: skip
+    assert not forged.verify(h)
+
+
+def test_g_must_be_a_subgradient_whatever_is_claimed():
+    f = norm1(variable(3))
+    s = certify(f, np.ones(3), 2.0)
+    assert s.verify(f)
+    assert not changed(s, g=s.g + 1.5, lower_bound=-1e9).verify(f)
+    A, b = lad(np.random.default_rng(0), 14, 3)
+    for size in (1e-8, 1e8):
+        f = size * norm1(A @ variable(3) - b)
+        s = minimize(f, np.zeros(3), "set descent", MaxIter(20)).certificate
+        assert s.verify(f)
+        assert not changed(s, g=s.g + size, eps=0.0).verify(f)
+
+
+def test_a_certificate_of_nothing_proves_nothing():
+    from subgrad.solvers import BestCertificate
+
+    f = norm1(variable(3))
+    s = certify(f, np.ones(3), 2.0)
+    assert BestCertificate((s,)).verify(f)
+    for parts in ((), (3,), (s, None)):
+        assert not holds(BestCertificate(parts), f)
+
+
+def test_certificates_without_cuts_take_constraints_too():
+    f, g = norm1(variable(3)), [norm2(variable(3) - 1.0) - 0.5]
+    found = minimize(f, np.zeros(3), stop=MaxIter(30), constraints=g, cuts=0)
+    assert found.certificate.verify(f, g)
 
 
 def test_a_point_outside_the_domain_makes_no_cut():
@@ -604,6 +722,18 @@ def test_callback():
     assert np.isfinite(minimize(f, [0.0, 0.0], stop=MaxIter(5), callback=vandal).fun)
 
 
+def test_a_callback_sees_what_the_result_has():
+    f, seen = norm1(variable(2) - 0.3), []
+    for shape in ((), (3,), (2, 1)):
+        x0 = np.zeros((*shape, 2))
+        found = minimize(f, x0, stop=MaxIter(4), callback=seen.append, record=2)
+        for key in found.keys():
+            if key not in ("certificate", "history"):
+                assert np.shape(seen[-1][key]) == np.shape(found[key]), key
+        assert np.array_equal(seen[-1].history, found.history[:2])
+        assert np.all(seen[-1].status == "running") and np.all(seen[-1].nit == 3)
+
+
 def test_progress(monkeypatch, capsys):
     f = norm1(variable(2) - 0.3)
     minimize(f, np.zeros(2), stop=MaxIter(5), progress=True)
@@ -660,7 +790,7 @@ def test_history():
 
 def test_result_is_a_mapping():
     found = minimize(norm1(variable(2) - 0.3), np.zeros(2), radius=2.0)
-    assert set(found.keys()) == set(dict(found)) and "fun" in found
+    assert set(found.keys()) == set(dict(found)) == set(found) and "fun" in found
     assert found["x"] is found.x and dict(found)["nit"] == found.nit
     with pytest.raises(KeyError):
         found["nonsense"]
@@ -711,6 +841,10 @@ F = norm1(variable(2))
         ({"stop": 100}, TypeError, "stop"),
         ({"method": Constant(1.0)}, TypeError, "method"),
         ({"record": -1}, ValueError, "record"),
+        ({"record": 1.5}, ValueError, "record"),
+        ({"cuts": "a"}, ValueError, "cuts"),
+        ({"callback": 3}, TypeError, "callback"),
+        ({"feasibility": [1.0, 2.0]}, ValueError, "feasibility"),
         ({"method": SubgradientMethod(Polyak())}, ValueError, "optimum"),
     ],
 )
@@ -736,6 +870,7 @@ def test_refused(arguments, error, text):
         lambda: MaxTime(0.0),
         lambda: Gap(0.0),
         lambda: Stalled(0),
+        lambda: Stalled(1.5),
         lambda: Stalled(3, -1.0),
         lambda: StepBelow(-1.0),
         lambda: SubgradientNorm(0.0),
@@ -743,6 +878,22 @@ def test_refused(arguments, error, text):
 )
 def test_parameters_refused(make):
     with pytest.raises(ValueError):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: Gap("a"), "tol must be a number"),
+        (lambda: Gap(None), "tol must be a number"),
+        (lambda: Stalled(3, "a"), "tol must be a number"),
+        (lambda: MaxTime([1.0]), "seconds must be a number"),
+        (lambda: MaxIter(3) | 3, "MaxIter"),
+        (lambda: MaxIter(3) & None, "MaxIter"),
+    ],
+)
+def test_stops_are_made_of_numbers_and_stops(make, text):
+    with pytest.raises(TypeError, match=text):
         make()
 
 

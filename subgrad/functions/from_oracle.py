@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from subgrad._check import Array, count
+from subgrad._check import Array, count, real
 from subgrad.core import Function, Set, a_set
 from subgrad.functions.indicator import Indicator
 
@@ -39,8 +39,11 @@ class _OracleFunction(Function):
     def domain(self) -> Set:
         return super().domain if self.within is None else self.within
 
-    def _numbers(self, what: str, a: Any, shape: tuple[int, ...]) -> Array:
-        """A copy of what the callable gave, of this shape and without nan."""
+    def _numbers(
+        self, what: str, a: Any, shape: tuple[int, ...], off: Any = False
+    ) -> Array:
+        """A copy of what the callable gave, of this shape, and nan just `off` the
+        domain."""
         try:
             out = np.array(a)
         except ValueError:
@@ -54,9 +57,10 @@ class _OracleFunction(Function):
             raise ValueError(
                 f"{self.name} must give a {what} of shape {shape}, got {out.shape}"
             )
+        out = np.where(off, 0.0, out.reshape(shape))
         if np.isnan(out).any():
             raise ValueError(f"{self.name} gave nan as {what}")
-        return out.reshape(shape)
+        return np.where(off, np.nan, out) if np.any(off) else out
 
     def _answer(self, x: Array) -> tuple[Array, Array]:
         """(value, subgradient) of one call."""
@@ -71,11 +75,9 @@ class _OracleFunction(Function):
         out = np.isposinf(value)
         # No slope is looked at where there is none.
         if np.all(out):
-            return value, np.zeros_like(x)
-        g = answer[1]
-        if np.any(out):
-            g = np.where(out[..., None], 0.0, g)
-        return value, self._numbers("subgradient", g, x.shape)
+            return value, np.full_like(x, np.nan)
+        off = out[..., None]
+        return value, self._numbers("subgradient", answer[1], x.shape, off)
 
     def _height(self, x: Array) -> tuple[Array, Array]:
         """(value, 0) by the cheaper callable, if there is one."""
@@ -84,11 +86,11 @@ class _OracleFunction(Function):
         return self._numbers("value", self.cheap(x.copy()), x.shape[:-1]), 0 * x
 
     def _at(self, x: Array, call: Callable[[Array], Any]) -> tuple[Array, Array]:
-        """call at every point of the domain; (+inf, 0) elsewhere."""
-        if self.vectorized and self.within is None:
+        """call at every point of the domain; (+inf, nan) elsewhere."""
+        if self.within is None and (self.vectorized or x.ndim == 1):
             return call(x)
         flat = x.reshape(-1, x.shape[-1])
-        value, g = np.full(len(flat), np.inf), np.zeros(flat.shape)
+        value, g = np.full(len(flat), np.inf), np.full(flat.shape, np.nan)
         which = np.arange(len(flat))
         if self.within is not None:
             inside = np.broadcast_to(self.within.contains(x), x.shape[:-1])
@@ -106,6 +108,11 @@ class _OracleFunction(Function):
 
     def _subgradient(self, x: Array) -> Array:
         return self._oracle(x)[1]
+
+    def _slope_exists(self, g: Array) -> Array:
+        if np.isnan(g).any():
+            raise ValueError(f"no subgradient: {self!r} is +inf at x")
+        return g
 
     def _unknown(self, what: str) -> NotImplementedError:
         return NotImplementedError(
@@ -159,7 +166,8 @@ def from_oracle(
     n = count(n)
     if domain is not None and a_set("domain", domain).dim != n:
         raise ValueError(f"domain must lie in R^{n}, got a set in R^{domain.dim}")
-    if np.isnan(infimum) or infimum == np.inf:
+    low = real("infimum", infimum, infinite=True)
+    if low.ndim or low == np.inf:
         raise ValueError(f"infimum must be a number below inf, got {infimum}")
     if name is None:
         name = getattr(fun, "__name__", type(fun).__name__)

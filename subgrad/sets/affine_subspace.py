@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from subgrad._check import Array, real, vector
+from subgrad._jacobian import LowRank
 from subgrad.core import Set, norm
 from subgrad.interval import Interval
 
@@ -23,6 +24,7 @@ class AffineSubspace(Set):
 
     _arrays: ClassVar = Set._arrays | {"point": 1, "basis": 2}
     polyhedral = True
+    _equations: tuple[Array, Array] | None = None
 
     def __init__(self, point: Any, directions: Any) -> None:
         p = vector("point", point, None)
@@ -55,7 +57,17 @@ class AffineSubspace(Set):
             raise ValueError("the equations C s = e have no solution")
         _, s, V = np.linalg.svd(C)
         tol = max(C.shape) * np.finfo(float).eps * s.max(initial=0.0)
-        return cls(p, np.concatenate([V[int((s > tol).sum()) :], np.zeros_like(V[:1])]))
+        S = cls(p, np.concatenate([V[int((s > tol).sum()) :], np.zeros_like(V[:1])]))
+        S._equations = C, e
+        return S
+
+    def equations(self) -> tuple[Array, Array]:
+        """C and e with S = {s : C s = e}, of a single set: those it was made of."""
+        if self._equations is None:
+            _, s, V = np.linalg.svd(self.basis)
+            C = V[int((s > 0.5).sum()) :]
+            self._equations = C, C @ self.point
+        return self._equations
 
     def _along(self, d: Array) -> Array:
         return np.vecmat(np.matvec(self.basis, d), self.basis)
@@ -78,6 +90,9 @@ class AffineSubspace(Set):
 
     def _project(self, y: Array) -> Array:
         return self.point + self._along(y)
+
+    def _project_jacobian(self, y: Array) -> LowRank:
+        return LowRank(np.zeros(self.dim), self.basis.T, np.ones(len(self.basis)))
 
     def _box(self) -> Interval:
         wide = np.any(np.abs(self.basis) > 1e-12, axis=-2)

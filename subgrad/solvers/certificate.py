@@ -9,10 +9,11 @@ A. Nemirovski, S. Onn and U. G. Rothblum, Accuracy certificates for computationa
 problems with convex structure, Math. Oper. Res. 35 (2010). One eps-subgradient g at x
 gives f(x) - eps - |g| R on the ball of radius R around x.
 
-Bounds are lowered by a few units in the last place of all that was summed. Rounding
-inside the oracle (a value or a subgradient that f itself computes inexactly) cannot be
-seen from outside and is not included; nor can the set X or the radius be checked: they
-are what the bound is about.
+Bounds are lowered by a few units in the last place of all that was summed; `verify`
+demands half of that margin, because it need not round as the run did. Rounding inside
+the oracle (a value or a subgradient that f itself computes inexactly) cannot be seen
+from outside and is not included; nor can the set X or the radius be checked: they are
+what the bound is about.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from subgrad._check import Array, nonnegative, vector
-from subgrad.core import Function, Set, norm
+from subgrad._check import Array, nonnegative, real, vector
+from subgrad.core import Function, Mask, Set, a_function, a_set, norm
 from subgrad.functions.indicator import Indicator
 from subgrad.interval import Interval
 from subgrad.sets.ball import Ball
-from subgrad.sets.box import whole_space
+from subgrad.sets.box import point, whole_space
 
 ULPS = 8
 
@@ -149,46 +150,71 @@ class CutCertificate:
         from subgrad.solvers.problem import largest, limit_functions
 
         limits = limit_functions(constraints)
-        points = vector("points", self.points, f.n)
-        w = np.asarray(self.weights, np.float64)
-        total = w.sum(0)
-        if w.shape != points.shape[:-1] or w.min() < 0 or np.any(abs(total - 1) > 1e-9):
+        points = vector("points", self.points, a_function("f", f).n)
+        w, X = real("weights", self.weights), a_set("region", self.region)
+        if not w.size or w.shape != points.shape[:-1] or w.min() < 0:
             return False
-        cuts, w = [_cuts(f, points)], w / total
-        if self.limit_points is not None:
-            added = vector("limit_points", self.limit_points, f.n)
-            mu = np.asarray(self.limit_weights, np.float64)
-            if not limits or mu.shape != added.shape[:-1] or mu.min() < 0:
-                return False
-            cuts.append(_cuts(largest(limits), added))
-            points, w = np.concatenate([points, added]), np.concatenate([w, mu])
-        values, slopes = (np.concatenate(part) for part in zip(*cuts, strict=True))
-        if not (np.isfinite(values).all() and np.isfinite(slopes).all()):
+        total = w.astype(np.float64, copy=False).sum(0)
+        n, shape = points.shape[-1], total.shape
+        if np.any(abs(total - 1) > 1e-9) or X.dim != n or not np.all(X.nonempty):
             return False
         if self.start is not None and not self._holds_minimisers(f, limits):
             return False
-        count = len(self.points)
-        bound, _ = cut_bound(self.region, values, slopes, points, w, count)
-        return bool(np.all(bound >= self.lower_bound))
+        parts, count = [(f, points)], len(points)
+        w = w / total
+        if self.limit_points is not None:
+            added = vector("limit_points", self.limit_points, n)
+            mu = real("limit_weights", self.limit_weights)
+            if not limits or mu.shape != added.shape[:-1] or mu.shape[1:] != shape:
+                return False
+            if mu.size and mu.min() < 0:
+                return False
+            parts += [(largest(limits), added)]
+            points, w = np.concatenate([points, added]), np.concatenate([w, mu])
+        with np.errstate(over="ignore", invalid="ignore"):
+            pairs = [pair for g, at in parts for pair in _cuts(g, at)]
+            values, slopes = (np.stack(part) for part in zip(*pairs, strict=True))
+            if values.shape != w.shape or not np.isfinite(values).all():
+                return False
+            if not np.isfinite(slopes).all():
+                return False
+            bound, blur = cut_bound(X, values, slopes, points, w, count)
+            return _granted(bound - blur / 2, self.lower_bound, shape)
 
     def _holds_minimisers(self, f: Function, limits: tuple[Function, ...]) -> bool:
         """Whether the region is a ball around `start` that is large enough."""
         from subgrad.solvers.level_sets import sublevel_radius
 
         X: Any = self.region
-        if not isinstance(X, Ball | _Truncated):
+        start = vector("start", self.start, X.dim)
+        if start.shape != np.shape(self.points)[1:]:
             return False
-        radius = X.radius[..., 0] if isinstance(X, Ball) else X.radius
-        needed = sublevel_radius(f, self.start, limits)
-        return bool(np.all(X.center == self.start) and np.all(radius >= needed))
+        if isinstance(X, _Truncated):
+            # What f(x*) <= f(start) says is true of a minimiser over a set with it.
+            if not np.all(X.base.contains(start)):
+                return False
+            radius = X.radius
+        elif isinstance(X, Ball) and X.is_round:
+            radius = X.radius[..., 0]
+        else:
+            return False
+        if not np.all(X.center == start):
+            return False
+        return bool(np.all(radius >= sublevel_radius(f, start, limits)))
 
 
-def _cuts(f: Function, points: Array) -> tuple[Array, Array]:
+def _granted(bound: Array, claimed: Any, shape: tuple[int, ...]) -> bool:
+    """Whether numbers are claimed, one or one per problem, none of them too large."""
+    claimed = np.asarray(claimed)
+    if claimed.dtype.kind not in "biuf" or claimed.shape not in ((), shape):
+        return False
+    return bound.shape == shape and bool(np.all(bound >= claimed))
+
+
+def _cuts(f: Function, points: Array) -> list[tuple[Array, Array]]:
     """Values and subgradients, one point at a time, as in the run: a kink may break a
     tie by the last bit."""
-    pairs = [f._oracle(x) for x in points]
-    values, slopes = zip(*pairs, strict=True)
-    return np.stack(values), np.stack(slopes)
+    return [f._oracle(x) for x in points]
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,22 +235,28 @@ class SubgradientCertificate:
     lower_bound: Any
     constraint: Set | None = None
 
-    def verify(self, f: Function) -> bool:
-        """Whether g belongs to f.subdifferential(x, eps) and gives the bound."""
+    def verify(self, f: Function, constraints: Any = ()) -> bool:
+        """Whether g belongs to f.subdifferential(x, eps) and gives the bound.
+
+        Where f is known by its oracle only, g must be what the oracle gives. Constraint
+        functions change nothing: the bound holds without them.
+        """
         from subgrad.solvers.problem import split
 
-        if np.any(np.less(self.eps, 0)) or np.any(np.less(self.radius, 0)):
+        x = vector("x", self.x, a_function("f", f).n)
+        g, eps = vector("g", self.g, x.shape[-1]), real("eps", self.eps)
+        radius, shape = real("radius", self.radius, infinite=True), x.shape[:-1]
+        if g.shape != x.shape or np.any(eps < 0) or np.any(radius < 0):
+            return False
+        if eps.shape not in ((), shape) or radius.shape not in ((), shape):
             return False
         if self.constraint is not None:
             # The budget eps is shared among the terms, so each set must be there once.
-            f = restricted(split(f)[0] or f, self.constraint)
-        if np.any(np.isneginf(self.lower_bound)):
-            # Where no bound is claimed g must still be what it is said to be.
-            away = f.subdifferential(self.x, self.eps).distance(self.g)
-            if not np.all(away <= 1e-9 * (1 + norm(self.g))):
-                return False
-        bound, _ = subgradient_bound(f, self.x, self.eps, self.g, self.radius)
-        return bool(np.all(bound >= self.lower_bound))
+            f = restricted(split(f)[0] or f, a_set("constraint", self.constraint))
+        with np.errstate(over="ignore", invalid="ignore"):
+            bound, blur, member = subgradient_bound(f, x, eps, g, radius)
+            sound = bool(np.all(member))
+            return sound and _granted(bound - blur / 2, self.lower_bound, shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -237,9 +269,12 @@ class BestCertificate:
     def lower_bound(self) -> Any:
         return np.max([c.lower_bound for c in self.parts], axis=0)
 
-    def verify(self, f: Function) -> bool:
+    def verify(self, f: Function, constraints: Any = ()) -> bool:
         """Whether all of them hold."""
-        return all(c.verify(f) for c in self.parts)
+        for c in self.parts:
+            if not isinstance(c, CutCertificate | SubgradientCertificate):
+                raise TypeError(f"parts must hold certificates, got {type(c).__name__}")
+        return bool(self.parts) and all(c.verify(f, constraints) for c in self.parts)
 
 
 def restricted(f: Function, constraint: Set | None) -> Function:
@@ -249,22 +284,32 @@ def restricted(f: Function, constraint: Set | None) -> Function:
 
 def subgradient_bound(
     f: Function, x: Any, eps: Any, g: Any, radius: Any
-) -> tuple[Array, Array]:
-    """f(x) - eps - (|g| + d(g, S)) R, S = f.subdifferential(x, eps), and rounding."""
-    S = f.subdifferential(x, eps)
+) -> tuple[Array, Array, Mask]:
+    """f(x) - eps - (|g| + d(g, S)) R, S = f.subdifferential(x, eps), its rounding, and
+    whether g is a member of S, up to 1e-9 of their sizes."""
     value = f.value(x)
-    ok = np.asarray(S.nonempty) & np.isfinite(value)
+    ok = np.isfinite(value)
+    if np.all(ok):
+        try:
+            S = f.subdifferential(x, eps)
+        except NotImplementedError:
+            S = point(f._oracle(x)[1])  # all that is known of it
+        ok = ok & S.nonempty
     if not np.all(ok):
-        return np.full(ok.shape, -np.inf), np.zeros(ok.shape)
+        return np.full(ok.shape, -np.inf), np.zeros(ok.shape), ok
     b = S.box()
     reach = np.maximum(np.abs(b.lower), np.abs(b.upper))
     size = norm(np.where(np.isinf(reach), 0.0, reach))
-    length = norm(g) + S.distance(g)
+    away = S.distance(g)
+    member = away <= 1e-9 * (norm(g) + size)
+    if not np.all(member):
+        member = member | S.contains(g)  # which knows how curved sets are projected on
+    length = norm(g) + away
     # 0 · inf = 0: a zero subgradient needs no radius.
     far = np.where((length > 0) & np.isfinite(radius), radius, 0.0)
-    away = np.where((length > 0) & np.isinf(radius), np.inf, length * far)
-    blur = size * far + np.abs(value) + eps + away
-    return value - eps - away, ULPS * np.finfo(np.float64).eps * blur
+    loss = np.where((length > 0) & np.isinf(radius), np.inf, length * far)
+    blur = size * far + np.abs(value) + eps + loss
+    return value - eps - loss, ULPS * np.finfo(np.float64).eps * blur, member
 
 
 def certify(
@@ -310,7 +355,7 @@ def certify(
                 g = np.where(better[..., None], h, g)
                 best_at = np.where(better, at + exponent, best_at)
             at, half = best_at, half / 4
-    bound, blur = subgradient_bound(f, x, e, g, radius)
+    bound, blur, _ = subgradient_bound(f, x, e, g, radius)
     return SubgradientCertificate(x, e, g, radius, (bound - blur)[()])
 
 

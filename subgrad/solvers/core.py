@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,26 @@ from subgrad.solvers.cuts import Cuts
 from subgrad.solvers.finish import finish
 from subgrad.solvers.problem import Problem
 from subgrad.solvers.result import Outcome, Result, intermediate
-from subgrad.solvers.state import Solver, State
-from subgrad.solvers.stops import Gap, MaxIter, Stop, ZeroSubgradient, wants_a_bound
+from subgrad.solvers.state import Solver, State, some
+from subgrad.solvers.stops import (
+    CERTIFIED,
+    Gap,
+    MaxIter,
+    Stop,
+    ZeroSubgradient,
+    wants_a_bound,
+)
 
 
 def iterate(solver: Solver, problem: Problem, x0: Any) -> Iterator[State]:
     """The states of a method from x0 on, without end."""
-    state = solver.init(problem, problem.start(x0))
+    certified = getattr(solver, "certified", False)
+    x = problem.place(x0)[0] if certified else problem.start(x0)
+    yield from _states(solver, problem, x)
+
+
+def _states(solver: Solver, problem: Problem, x: Array) -> Iterator[State]:
+    state = solver.init(problem, x)
     while True:
         yield state
         state = solver.step(problem, state)
@@ -43,7 +57,7 @@ def minimize(
     record: int = 0,
     cuts: int | None = None,
 ) -> Result:
-    r"""Minimise f, from x0 (..., n), over a closed convex set.
+    r"""Minimise f, from x0 (..., n) or an earlier Result, over a closed convex set.
 
     Every leading axis of x0, and of the parameters of f, is a batch of problems, each
     with its own best point and end. `constraint` is a Set, and cuts those of indicators
@@ -64,7 +78,7 @@ def minimize(
     they are lowest is tried as a last one: one linear program per problem, one after
     the other, some milliseconds each. `record` = k keeps every k-th value in `history`.
 
-    callback(intermediate_result) is called after every iteration with a Result of the
+    callback(intermediate_result) is called before every step with a Result of the
     best point so far, and ends the run by raising StopIteration. `progress` shows a bar
     (tqdm). Ctrl-C and an exception in the oracle end the run with the best point and
     the status "interrupted" or "error", and no function is called any more; exceptions
@@ -74,23 +88,35 @@ def minimize(
     not; with constraint functions it is `certificate.verify(f, constraints)`.
     """
     problem = Problem(f, constraint, optimum, radius, constraints, feasibility)
-    if record < 0 or (cuts is not None and cuts < 0):
-        raise ValueError(f"record and cuts must be >= 0, got {record} and {cuts}")
+    dual = None
+    if isinstance(x0, Result):
+        x0, dual = x0.x, x0.dual
+    for name, k in (("record", record), ("cuts", cuts or 0)):
+        if not isinstance(k, int | np.integer) or k < 0:
+            raise ValueError(f"{name} must be a whole number >= 0, got {k!r}")
     if not isinstance(stop, Stop | None):
         raise TypeError(f"stop must be a Stop, got {type(stop).__name__}")
-    x = problem.start(x0)
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback must be callable, got {type(callback).__name__}")
+    x, value = problem.place(x0)
     if cuts is None:
         cuts = max(200, 3 * x.shape[-1] if x.shape[-1] <= PROVED else 0)
     solver, why = choose(method, problem, stop, x)
-    bundle = _bundle(problem, x, stop, cuts)
+    certified = getattr(solver, "certified", False)
+    if certified and dual is not None:
+        solver = replace(solver, dual=dual)  # type: ignore[type-var]
+    if not certified:
+        problem.checked(x, value)
+    bundle = None if certified else _bundle(problem, x, stop, cuts)
     if stop is None:
         stop = MaxIter(BUDGET)
-        if bundle is not None or problem.optimum is not None:
+        if certified or bundle is not None or problem.optimum is not None:
             stop = stop | Gap()
-    stops = (ZeroSubgradient() | stop).alternatives()
-    watches = [(s, s.watch(problem, bundle)) for s in stops]
+    stops = (getattr(solver, "stops", ZeroSubgradient()) | stop).alternatives()
+    bounds = CERTIFIED if certified else bundle
+    watches = [(s, s.watch(problem, bounds)) for s in stops]
     bar = _bar(stops) if progress else None
-    states = iterate(solver, problem, x)
+    states = _states(solver, problem, x)
     state = next(states)
     if state.failed is not None:
         where = f" (problem {np.argmax(state.failed)})" if state.value.ndim else ""
@@ -115,7 +141,7 @@ def minimize(
 
     try:
         look()
-        while outcome.running.any():
+        while some(outcome.running):
             if callback is not None:
                 try:
                     callback(intermediate(state, history, problem))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from subgrad._check import Array
-from subgrad.core import Mask, Set, norm
+from subgrad.core import Function, Mask, Set, norm
 from subgrad.solvers.certificate import CutCertificate, cut_bound
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class Cuts:
         self.infeasible = np.zeros(batch, bool)  # proved so
         # The best of the points where the kept cuts were lowest, and its value.
         self.found, self.found_value = np.array(x), np.full(batch, np.inf)
+        self.found_over = np.zeros(batch)  # its violation of the constraints
         self.proof: CutCertificate | None = None  # the best so far
         self.start: Array | None = None  # where the region was derived from
 
@@ -164,7 +165,8 @@ class Cuts:
     def last(self) -> tuple[CutCertificate, Array]:
         """As `certificate`, but of the certificates so far each problem's best."""
         proof, lowest = self.certificate()
-        return better_of(self.proof, proof), lowest
+        self.proof = better_of(self.proof, proof)
+        return self.proof, lowest
 
     def review(self, problem: Problem, k: int, some: Mask) -> tuple[Array, Array]:
         """The lower bounds, and the least values seen where the kept cuts were lowest.
@@ -184,45 +186,50 @@ class Cuts:
             good = some if failed is None else some & ~failed
             self.add(k, x, value, g, good)
             if self.limits is not None and problem.limit is not None:
-                self.limits.add(k, x, *problem.limit._oracle(x), good)
+                self.limits.ask(problem.limit, k, x, good)
         self.calls += 3 * some
-        x, value = self.value_at(problem, lowest)
+        x, value, over = self.value_at(problem, lowest)
         better = some & (value < self.found_value)
         self.found = np.where(better[..., None], x, self.found)
+        self.found_over = np.where(better, over, self.found_over)
         self.found_value = np.where(better, value, self.found_value)
         if self.limits is not None:
             never = some & np.isposinf(self.found_value)
             if never.any():
-                self.infeasible |= self.limits.proved_positive(never)
+                self.infeasible |= self.limits.proved_above(problem.feasibility, never)
         return np.asarray(proof.lower_bound), self.found_value
 
-    def proved_positive(self, some: Mask) -> Mask:
-        """Where the function of these cuts is proved to be > 0 all over the region."""
-        bound = np.asarray(self.certificate(some)[0].lower_bound)
-        return some & (bound > 0)
+    def ask(self, limit: Function, k: int, x: Array, some: Mask) -> Array:
+        """Take the cuts of the function of these cuts at x, and give its values."""
+        over, h = limit._oracle(x)
+        fine = np.isfinite(over) & np.isfinite(h).all(-1)
+        self.add(k, x, np.asarray(over), h, some & fine)
+        return np.asarray(over)
 
-    def value_at(self, problem: Problem, x: Array) -> tuple[Array, Array]:
-        """A point near x and its value, +inf if no feasible one is seen.
+    def proved_above(self, level: float, some: Mask) -> Mask:
+        """Where the function of these cuts is proved > level all over the region."""
+        bound = np.asarray(self.certificate(some)[0].lower_bound)
+        return some & (bound > level)
+
+    def value_at(self, problem: Problem, x: Array) -> tuple[Array, Array, Array]:
+        """A point near x, its value, +inf if it is not feasible, and its violation.
 
         Where x is not feasible, and a stored point is strictly so, it is the point of
         the segment between them at which convexity shows that no g is above 0.
         """
         if self.limits is None or problem.limit is None:
-            return x, np.asarray(problem.function._value(x))
-        over, h = problem.limit._oracle(x)
-        self.limits.add(0, x, over, h, np.isfinite(over) & self.running)
+            value = np.asarray(problem.function._value(x))
+            return x, value, np.zeros(value.shape)
+        over = self.limits.ask(problem.limit, 0, x, self.running)
         deep = self.limits.values.argmin(0), np.arange(self.count.size)
         depth = self.limits.values[deep].reshape(over.shape)
         inner = self.limits.points[deep].reshape(x.shape)
-        share = np.where(
-            (over > 0) & (depth < 0),
-            over / np.where(over > depth, over - depth, 1.0),
-            0.0,
-        )
+        cross = (over > 0) & (depth < 0) & np.isfinite(over)
+        share = np.where(cross, over, 0.0) / np.where(cross, over - depth, 1.0)
         x = x + share[..., None] * (inner - x)
         value = np.asarray(problem.function._value(x))
-        good = problem.violation(x) <= problem.feasibility
-        return x, np.where(good, value, np.inf)
+        over = problem.violation(x)
+        return x, np.where(over <= problem.feasibility, value, np.inf), over
 
     def _bound(
         self, slots: Array, weights: Array, limits: Chosen | None = None

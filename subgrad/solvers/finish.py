@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -34,30 +35,74 @@ def finish(
     history: list[Array],
     why: str,
 ) -> Result:
-    """The Result of a run that ended; `why` says how its method was chosen."""
+    """The Result of a run that ended; `why` says how its method was chosen.
+
+    A run may break here too: then it is the Result of what was known before.
+    """
+    broken = bool(np.isin(outcome.status, BROKEN).any())
+    spare, rest = copy(outcome), (bundle, history, why)
+    for name in ("status", "proved", "calls", "reasons"):
+        setattr(spare, name, getattr(outcome, name).copy())
+    try:
+        return _result(problem, x0, stops, outcome, *rest, broken)
+    except KeyboardInterrupt:
+        status, reason = "interrupted", "interrupted from the keyboard at the end"
+    except Exception as error:
+        status, reason = "error", f"{type(error).__name__} at the end: {error}"
+    # Without a certificate at hand nothing is proved.
+    known = problem.optimum is not None or outcome.certificate is not None
+    spare.proved &= known or (bundle is not None and bundle.proof is not None)
+    spare.status[~spare.proved] = status
+    spare.reasons[status] = reason
+    return _result(problem, x0, stops, spare, *rest, True, True)
+
+
+def _result(
+    problem: Problem,
+    x0: Array,
+    stops: tuple[Stop, ...],
+    outcome: Outcome,
+    bundle: Cuts | None,
+    history: list[Array],
+    why: str,
+    broken: bool,
+    again: bool = False,
+) -> Result:
+    """Of a run that is `broken` without a call of f or of the constraint functions, and
+    `again` from what is at hand."""
     x, fun, status, proved = outcome.x, outcome.fun, outcome.status, outcome.proved
-    f, broken = problem.function, bool(np.isin(status, BROKEN).any())
+    f, violation = problem.function, np.zeros(fun.shape)
     certificate: Any = None
-    tries = [] if outcome.average is None else [outcome.average]
+    if outcome.seen is not None:
+        value, violation = outcome.seen[0], np.maximum(outcome.seen[1], 0.0)
+    elif problem.limit is not None:
+        value, violation = f._value(x), problem.violation(x)
+
+    def offer(point: Array, at: Array, over: Array) -> None:
+        nonlocal x, fun, violation
+        better = (at < fun) & (over <= problem.feasibility)
+        x = np.where(better[..., None], point, x)
+        fun, violation = np.where(better, at, fun), np.where(better, over, violation)
+
     if bundle is not None:
+        offer(bundle.found, bundle.found_value, bundle.found_over)
+        certificate = bundle.proof
+    if bundle is not None and not again:
         certificate, lowest = bundle.last()
         if not broken:
-            tries += [bundle.value_at(problem, lowest)[0], bundle.found]
+            offer(*bundle.value_at(problem, lowest))
+            outcome.calls += 1
+    elif outcome.certificate is not None:
+        certificate = outcome.certificate
     elif proved.any() and not broken and problem.optimum is None:
         certificate = single_cut(f, problem.constraint, x)
-    for point in [] if broken else tries:
-        point = point.astype(x.dtype, copy=False)
-        value = f._value(point)
-        better = value < fun
-        if problem.limit is not None:
-            better &= problem.violation(point) <= problem.feasibility
-        fun = np.where(better, value, fun)
-        x = np.where(better[..., None], point, x)
-    # `found` was counted when it was evaluated first.
-    outcome.calls += len(tries) - (bundle is not None) if not broken else 0
+    if outcome.average is not None and not broken:
+        point = outcome.average.astype(x.dtype, copy=False)
+        offer(point, f._value(point), problem.violation(point))
+        outcome.calls += 1
     if outcome.proof is not None:
         certificate = _known(problem, x0, outcome.proof, certificate, broken)
-    elif certificate is None and not broken:
+    if certificate is None and not broken:
         certificate = single_subgradient(f, x)
     lower = np.full(fun.shape, -np.inf)
     if certificate is not None:
@@ -67,23 +112,32 @@ def finish(
     for s in stops:
         if isinstance(s, Gap):
             late = ~proved & s.within(fun, lower)
-            status[late], proved[late] = s.status, True
+            # Who broke it off is to hear so, proof or not.
+            status[late & (status != "interrupted")] = s.status
+            proved[late] = True
             outcome.reasons[s.status] = s.reason
-    violation, gap = np.zeros(fun.shape), None
+    gap = None
     if problem.limit is not None:
-        if broken and outcome.seen is not None:
-            value, over = outcome.seen
-            violation = np.maximum(over, 0.0)
-        else:
-            value, violation = f._value(x), problem.violation(x)
-        fun, certificate, gap = _unmet(outcome, bundle, value, fun, certificate)
-    wrong = lower > fun + 1e-9 * np.maximum(1.0, np.abs(fun))
-    # A point that makes use of the tolerance may lie below the constrained minimum.
-    wrong &= violation == 0
+        fun, certificate, gap = _unmet(
+            outcome,
+            None if again else bundle,
+            value,
+            fun,
+            certificate,
+            problem.feasibility,
+        )
+    # A point that makes use of the tolerance may lie below the constrained minimum: per
+    # unit of violation by the weights of the constraint cuts.
+    price = getattr(certificate, "limit_weights", None)
+    price = np.inf if price is None or problem.optimum is not None else price.sum(0)
+    price = np.where(violation <= problem.feasibility, price, np.inf)
+    room = np.where(violation > 0, price, 0.0) * np.where(violation > 0, violation, 1.0)
+    wrong = lower > fun + room + 1e-9 * np.maximum(1.0, np.abs(fun))
     if wrong.any():
         status[wrong], proved[wrong], lower[wrong] = "contradiction", False, -np.inf
         outcome.reasons["contradiction"] = (
-            "f(x) lies below the bound: the radius or the optimum given is wrong"
+            "f(x) lies below the bound: the radius or the optimum given, or a value "
+            "or subgradient of f, is wrong"
         )
     free = bundle is None and problem.limit is None and problem.optimum is None
     if free and not broken:
@@ -96,7 +150,7 @@ def finish(
         lower_bound=lower[()],
         gap=np.where(gap, np.inf, fun - lower)[()] if gap is not None else fun - lower,
         certificate=certificate,
-        dual=None,
+        dual=getattr(certificate, "multipliers", None),
         status=status.astype(str) if status.ndim else str(status),
         message=f"{message}; {why}" if why else message,
         success=proved[()],
@@ -122,11 +176,13 @@ def _known(
     bound = np.full(far.shape, -np.inf)
     if not broken:
         try:
-            raw, blur = subgradient_bound(
+            raw, blur, member = subgradient_bound(
                 restricted(problem.function, C), x, eps, g, far
             )
         except (NotImplementedError, ProjectionError):
             return other  # g cannot be checked
+        if not np.all(member):
+            return other
         bound = raw - blur
     own = SubgradientCertificate(x, eps, g, far, bound[()], C)
     if other is None or np.all(bound >= other.lower_bound):
@@ -142,6 +198,7 @@ def _unmet(
     value: Array,
     fun: Array,
     certificate: Any,
+    tolerance: float,
 ) -> tuple[Array, Any, Array]:
     """Values where no feasible point was found, with the status, and where that is."""
     none = np.isposinf(fun)
@@ -150,7 +207,7 @@ def _unmet(
     proved = np.zeros(none.shape, bool)
     if bundle is not None and bundle.limits is not None:
         proof, _ = bundle.limits.certificate()
-        proved = none & (np.asarray(proof.lower_bound) > 0)
+        proved = none & (np.asarray(proof.lower_bound) > tolerance)
         if proved.all():
             certificate = proof
     status = outcome.status

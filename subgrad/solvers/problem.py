@@ -22,11 +22,22 @@ def split(f: Function) -> tuple[Function | None, list[Set]]:
     from subgrad.calculus.sum import Sum
 
     terms = f.parts if isinstance(f, Sum) else (f,)
-    kept = tuple(t for t in terms if not isinstance(t, Indicator))
-    sets = [t.domain for t in terms if isinstance(t, Indicator)]
+    plain = [_plain(t) for t in terms]
+    kept = tuple(t for t in plain if not isinstance(t, Indicator))
+    sets = [t.domain for t in plain if isinstance(t, Indicator)]
     if not kept:
         return None, sets
     return (kept[0] if len(kept) == 1 else Sum(kept)) if sets else f, sets
+
+
+def _plain(f: Function) -> Function:
+    """ι_S for ι_S(x), x the variable itself."""
+    from subgrad.calculus.precompose import Precomposed
+
+    if isinstance(f, Precomposed) and isinstance(f.f, Indicator) and f.f.n is not None:
+        itself = f.op.scalar == 1.0 and f.map.b is None
+        return f.f if itself else f
+    return f
 
 
 def limit_functions(constraints: Any) -> tuple[Function, ...]:
@@ -94,7 +105,10 @@ class Problem:
         put(self, "constraint", C)
         limits = limit_functions(self.constraints)
         put(self, "constraints", limits)
-        put(self, "feasibility", float(nonnegative("feasibility", self.feasibility)))
+        tau = nonnegative("feasibility", self.feasibility)
+        if tau.ndim:
+            raise ValueError(f"feasibility must be one number, got shape {tau.shape}")
+        put(self, "feasibility", float(tau))
         if limits:
             put(self, "limit", largest(limits))
         if self.optimum is not None:
@@ -104,6 +118,10 @@ class Problem:
 
     def start(self, x0: Any) -> Array:
         """x0 checked, copied and projected, with the batch of f and the constraint."""
+        return self.checked(*self.place(x0))
+
+    def place(self, x0: Any) -> tuple[Array, Array]:
+        """The same, in the domain of f or not, and the values there."""
         x = vector("x0", x0, self.function.n)
         if x.size == 0:
             raise ValueError(f"x0 must hold at least one point, got shape {x.shape}")
@@ -116,13 +134,6 @@ class Problem:
                 )
             x = C._project(x)
         value = np.asarray(self.function._value(x))
-        inside = np.isfinite(value)
-        if not inside.all():
-            where = f" (problem {np.argmin(inside)})" if value.ndim else ""
-            got = value[~inside][0]
-            raise ValueError(
-                f"x0{where} must lie in the domain of f, got f(x0) = {got}"
-            )
         value = value + self._limited(x, value)
         for name in ("optimum", "radius"):
             a = getattr(self, name)
@@ -133,7 +144,17 @@ class Problem:
                 raise ValueError(
                     f"{name} must be a number or of shape {value.shape}, got {a.shape}"
                 )
-        return np.broadcast_to(x, (*value.shape, x.shape[-1]))
+        return np.broadcast_to(x, (*value.shape, x.shape[-1])), value
+
+    def checked(self, x: Array, value: Array) -> Array:
+        """x, if it is in the domain of f."""
+        if not (inside := np.isfinite(value)).all():
+            where = f" (problem {np.argmin(inside)})" if value.ndim else ""
+            raise ValueError(
+                f"x0{where} must lie in the domain of f, got f(x0) = "
+                f"{value[~inside][0]}"
+            )
+        return x
 
     def _limited(self, x: Array, value: Array) -> Array:
         """Zeros of the batch of the constraints at x, which must have values there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,9 @@ class Result:
     def keys(self) -> list[str]:
         return [f.name for f in fields(self)]
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
     def __getitem__(self, key: str) -> Any:
         if key not in self.keys():
             raise KeyError(key)
@@ -72,6 +76,7 @@ class Outcome:
         self.average = None if state.average is None else np.array(state.average)
         self.proof = None if state.proof is None else [*map(np.array, state.proof)]
         self.seen = None if state.seen is None else [*map(np.array, state.seen)]
+        self.certificate = state.certificate
         self.reasons: dict[str, str] = {}
 
     def finish(
@@ -81,7 +86,7 @@ class Outcome:
         new = self.running & done
         if not new.any():
             return
-        x, fun = state.best_x, state.best_value
+        x, fun, self.certificate = state.best_x, state.best_value, state.certificate
         if status == "optimal":  # the proof is about this point
             x, fun = state.x, state.value
         self.x[new], self.fun[new] = x[new], np.asarray(fun)[new]
@@ -113,17 +118,19 @@ class Outcome:
 
 def intermediate(state: State, history: list[Array], problem: Problem) -> Result:
     """What a callback is given: the best point so far."""
-    shape, calls = state.value.shape, state.calls
+
+    def each(a: Any) -> Any:
+        return np.array(np.broadcast_to(a, state.value.shape))[()]
+
     over: Any = 0.0
     if state.seen is not None:
-        over = np.maximum(state.seen[1], 0.0)[()]
+        over = np.maximum(state.seen[1], 0.0)
     elif problem.limit is not None:
-        over = problem.violation(state.best_x)[()]
-    low, fun = np.full(shape, -np.inf)[()], np.asarray(state.best_value)[()]
+        over = problem.violation(state.best_x)
     return Result(
-        x=state.best_x.copy(), fun=fun, lower_bound=low, gap=fun - low,
-        certificate=None, dual=None, status="running", message="",
-        success=np.zeros(shape, bool)[()], nit=state.k,
-        nfev=state.k + 1 if calls is None else np.asarray(calls)[()],
-        history=np.array(history), violation=over,
+        x=state.best_x.copy(), fun=each(state.best_value), lower_bound=each(-np.inf),
+        gap=each(np.inf), certificate=None, dual=None, status=each("running"),
+        message="", success=each(False), nit=each(state.k),
+        nfev=each(state.k + 1 if state.calls is None else state.calls),
+        history=np.array(history), violation=each(over),
     )  # fmt: skip

@@ -11,11 +11,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
+from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from subgrad._check import Array
+from subgrad._check import Array, count
 from subgrad.core import Mask, norm
 
 if TYPE_CHECKING:
@@ -41,9 +42,13 @@ class Stop:
         return (self,)
 
     def __or__(self, other: Stop) -> Stop:
+        if not isinstance(other, Stop):
+            return NotImplemented
         return AnyOf((*self.alternatives(), *other.alternatives()))
 
     def __and__(self, other: Stop) -> Stop:
+        if not isinstance(other, Stop):
+            return NotImplemented
         return AllOf((self, other))
 
 
@@ -96,6 +101,10 @@ class AllOf(Stop):
         return lambda state: reduce(np.logical_and, [w(state) for w in each])
 
 
+# In the place of cuts: the states carry certificates.
+CERTIFIED: Any = object()
+
+
 def wants_a_bound(stop: Stop) -> bool:
     """Whether a Gap is among what the stop looks at."""
     parts = getattr(stop, "stops", ())
@@ -108,6 +117,8 @@ def relative_gap(fun: Array, lower: Array) -> Array:
 
 
 def _positive(name: str, a: float) -> None:
+    if not isinstance(a, Real):
+        raise TypeError(f"{name} must be a number, got {type(a).__name__}")
     if not a > 0:
         raise ValueError(f"{name} must be positive, got {a}")
 
@@ -171,6 +182,11 @@ class Gap(Stop):
         if problem.optimum is not None:
             optimum = problem.optimum
             return lambda state: self.within(state.best_value, optimum)
+        if cuts is CERTIFIED:
+            return lambda state: (
+                state.certificate is not None
+                and self.within(state.best_value, state.certificate.lower_bound)
+            )
         if cuts is None:
             raise ValueError(
                 "Gap needs something to bound f from below with: radius=, a bounded "
@@ -274,9 +290,9 @@ class Stalled(Stop):
     reason: ClassVar[str] = "the best value has stopped falling"
 
     def __post_init__(self) -> None:
-        _positive("n", self.n)
-        if not self.tol >= 0:
-            raise ValueError(f"tol must be nonnegative, got {self.tol}")
+        count(self.n)
+        if self.tol != 0:
+            _positive("tol", self.tol)
 
     def watch(self, problem: Problem, cuts: Cuts | None) -> Watch:
         base: Any = None

@@ -41,7 +41,11 @@ class AugmentedLagrangian:
         self.rho = lengths.max() / lengths
         self.square = float(lengths.max() * len(form.b))
         self.unit = _unit(form, self.rho, self.square)
-        self.sigma, self.grow = 10 * self.unit, 3.0
+        # Near a solution there is no need to go slowly.
+        self.sigma, self.grow = (
+            (10 if x is None or y is None else 1000) * self.unit,
+            3.0,
+        )
         if y is None:
             y = form.dual_prox(np.zeros(len(form.b)), self.sigma * self.rho)
         self.y = y

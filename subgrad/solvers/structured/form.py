@@ -117,7 +117,7 @@ class Block:
             v = np.random.default_rng(0).standard_normal((8, self.op.cols))
             return float(np.square(self.op.forward(v)).sum() / 8)
         data = A if isinstance(A, np.ndarray) else A.data
-        return float(np.vdot(data, data))
+        return float(np.linalg.norm(data)) ** 2
 
 
 @dataclass(frozen=True, eq=False)

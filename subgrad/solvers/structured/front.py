@@ -18,6 +18,7 @@ from subgrad.solvers.structured.augmented_lagrangian import AugmentedLagrangian
 from subgrad.solvers.structured.certificate import DualCertificate, dual_bound
 from subgrad.solvers.structured.form import Form, fenchel, matrix, primal, smooth
 from subgrad.solvers.structured.terms import Structure, structure
+from subgrad.solvers.structured.threads import one_thread
 
 
 def form_of(f: Function, n: int) -> Form:
@@ -54,8 +55,11 @@ class Structured:
     multipliers, which takes up to 30 Newton steps. Every step looks for multipliers
     that bound f from below (`DualCertificate`): the gap of the result is proved.
     NotImplementedError where f has other parts.
+
+    `dual` are multipliers to start from, such as the `dual` of an earlier Result.
     """
 
+    dual: Any = None
     stops: ClassVar[Stop] = Stuck()
     certified: ClassVar[bool] = True
 
@@ -64,12 +68,14 @@ class Structured:
         if problem.limit is not None:
             raise ValueError("Structured takes no constraints g(x) <= 0, only a set")
         f = restricted(problem.function, problem.constraint)
-        return _state(0, Run(form_of(f, x.shape[-1]), x))
+        with one_thread():
+            return _state(0, Run(form_of(f, x.shape[-1]), x, self.dual))
 
     def step(self, problem: Problem, state: State) -> State:
         """One step of the multipliers."""
         run = state.memory
-        run.step()
+        with one_thread():
+            run.step()
         return _state(state.k + 1, run)
 
 
@@ -87,9 +93,9 @@ PATIENCE = 12  # steps without progress
 class Run:
     """A method at work on one form, with the best point and the best bound so far."""
 
-    def __init__(self, form: Form, x0: Array) -> None:
+    def __init__(self, form: Form, x0: Array, dual: Any = None) -> None:
         self.form, self.source = form, form.source
-        self.method = AugmentedLagrangian(form, *_start(form, x0))
+        self.method = AugmentedLagrangian(form, *_start(form, x0, dual))
         self.x = feasible(self.source, x0)
         self.value = self.source.value(self.x)
         self.certificate: DualCertificate | None = None
@@ -124,11 +130,37 @@ class Run:
         self.goal = size if better else self.goal
 
 
-def _start(form: Form, x0: Array) -> tuple[Any, Any]:
-    """x0 as a start of the method: its point, or the multiplier of the dual."""
-    if not x0.any():
-        return None, None
-    return (None, x0) if form.dual else (x0, None)
+def _start(form: Form, x0: Array, dual: Any) -> tuple[Any, Any]:
+    """x and y of the form to start from, None for its own."""
+    s = form.source
+    if dual is not None and (
+        len(dual) != len(s.terms)
+        or any(
+            y is not None and np.shape(y) != (t.op.rows,)
+            for y, t in zip(dual, s.terms, strict=True)
+        )
+    ):
+        raise ValueError(
+            "dual must have a multiplier, or None, for each of the terms of f: "
+            f"{[t.op.rows for t in s.terms]} numbers"
+        )
+    if form.dual:
+        y = x0 if x0.any() else None
+        if dual is None or any(
+            m is None and smooth(t) is not None
+            for m, t in zip(dual, s.terms, strict=True)
+        ):
+            return None, y
+        parts = [m for m, t in zip(dual, s.terms, strict=True) if smooth(t) is not None]
+        return np.concatenate(parts), y
+    x = x0 if x0.any() else None
+    if dual is None or sum(m is None for m in dual) > 1:
+        return x, None
+    r = s.c + s.q * x0
+    for m, t in zip(dual, s.terms, strict=True):
+        if m is not None:
+            r = r + t.op.adjoint(m)
+    return x, np.concatenate([-r if m is None else m for m in dual])
 
 
 def feasible(s: Structure, x: Array) -> Array:

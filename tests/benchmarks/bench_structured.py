@@ -1,0 +1,118 @@
+"""The structured solver against the best of cvxpy's solvers, problem by problem.
+
+Run as a script: python tests/benchmarks/bench_structured.py [part of a name ...]
+    [--seeds 3] [--tol 1e-6] [--limit 120] [--alone]
+"""
+
+import os
+
+for name in ("OMP", "OPENBLAS", "MKL"):
+    os.environ[f"{name}_NUM_THREADS"] = "1"
+
+import argparse  # noqa: E402
+import time  # noqa: E402
+import warnings  # noqa: E402
+
+import numpy as np  # noqa: E402
+
+from subgrad import problems  # noqa: E402
+from subgrad.problems import SUITES  # noqa: E402
+from subgrad.solvers import Gap, MaxIter, minimize  # noqa: E402
+
+# What each is told: its own accuracy, near to 1e-6, and how long it may take.
+SOLVERS = {
+    "CLARABEL": lambda limit: {"time_limit": limit},
+    "OSQP": lambda limit: {"eps_abs": 1e-6, "eps_rel": 1e-6, "time_limit": limit,
+                           "max_iter": 10**6},
+    "SCS": lambda limit: {"eps": 1e-6, "time_limit_secs": limit, "max_iters": 10**6},
+    "HIGHS": lambda limit: {"time_limit": limit},
+}  # fmt: skip
+
+
+def ours(problem, tol):
+    """Seconds, and the result; once before for what is loaded the first time."""
+    f = problem.function
+    x0 = np.zeros(f.n) if problem.x0 is None else problem.x0
+    stop = MaxIter(200) | Gap(tol)
+    start = time.perf_counter()
+    found = minimize(f, x0, stop=stop, constraint=problem.constraint)
+    return time.perf_counter() - start, found
+
+
+def theirs(problem, solver, options, value):
+    """Seconds of problem.solve(), and how far above `value` it ends, of its size."""
+    import cvxpy as cp
+
+    f = problem.function
+    x = cp.Variable(f.n)
+    limits = [] if problem.constraint is None else problem.constraint.to_cvxpy(x)
+    model = cp.Problem(cp.Minimize(f.to_cvxpy(x)), limits)
+    start = time.perf_counter()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model.solve(solver=solver, **options)
+    except Exception as error:  # whatever a solver throws, the others go on
+        return np.inf, type(error).__name__
+    seconds = time.perf_counter() - start
+    if x.value is None:
+        return np.inf, model.status
+    point = x.value
+    if problem.constraint is not None:
+        point = problem.constraint.project(point)
+    reached = f.value(point) if np.isfinite(f.value(point)) else model.value
+    return seconds, abs(reached - value) / max(1.0, abs(value))
+
+
+def run(case, seed, arguments):
+    """A row: seconds of ours and of the best of the others."""
+    (problem,) = problems.make([case], None, seed)
+    ours(problem, 1e-2)
+    seconds, found = ours(problem, arguments.tol)
+    best, which, notes = np.inf, "", []
+    for solver, options in {} if arguments.alone else SOLVERS.items():
+        taken, off = theirs(problem, solver, options(arguments.limit), float(found.fun))
+        right = not isinstance(off, str) and off < 1e-4
+        notes.append(f"{solver} {taken:.3g} s" + ("" if right else f" ({off})"))
+        if right and taken < best:
+            best, which = taken, solver
+    return seconds, best, which, found, notes
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--tol", type=float, default=1e-6)
+    parser.add_argument("--limit", type=float, default=120.0)
+    parser.add_argument("--alone", action="store_true")
+    arguments = parser.parse_args()
+    ratios = []
+    print("problem | ours, s | proved gap | best of cvxpy, s | ratio")
+    for case in SUITES["structured"]:
+        name, options = (case, {}) if isinstance(case, str) else case
+        label = " ".join([name, *(f"{k}={v}" for k, v in options.items())])
+        if arguments.names and not any(a in label for a in arguments.names):
+            continue
+        rows = [run(case, seed, arguments) for seed in range(arguments.seeds)]
+        mine, other = np.median([r[0] for r in rows]), np.median([r[1] for r in rows])
+        found = rows[-1][3]
+        gap = max(float(r[3].gap) / max(1.0, abs(float(r[3].fun))) for r in rows)
+        ratio = np.median([r[1] / r[0] for r in rows])
+        ratios.append(ratio)
+        print(
+            f"{label} | {mine:.4f} | {gap:.1e} {found.status} | "
+            f"{other:.3f} {rows[-1][2]} | {ratio:.1f}",
+            flush=True,
+        )
+        for note in rows[-1][4]:
+            print("   ", note, flush=True)
+    done = [r for r in ratios if np.isfinite(r)]
+    if done:
+        print(
+            f"geometric mean of {len(done)} ratios: {np.exp(np.mean(np.log(done))):.1f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
