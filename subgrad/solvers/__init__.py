@@ -13,6 +13,7 @@ from subgrad.solvers.dual_averaging import DualAveraging
 from subgrad.solvers.level_sets import sublevel_radius
 from subgrad.solvers.mirror_descent import Entropy, Euclidean, MirrorDescent, PNorm
 from subgrad.solvers.problem import Problem
+from subgrad.solvers.restarts import Restarted
 from subgrad.solvers.result import Result
 from subgrad.solvers.set_descent import SetDescent, SmallSubgradient
 from subgrad.solvers.shor import Shor
@@ -64,6 +65,7 @@ __all__ = [
     "PNorm",
     "Polyak",
     "Problem",
+    "Restarted",
     "Result",
     "SetDescent",
     "Shor",

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from subgrad._check import Array, count
-from subgrad.core import Function, Mask
+from subgrad.core import Function, Mask, Set
 from subgrad.solvers.problem import Problem
 from subgrad.solvers.state import Solver, State, begin
 from subgrad.solvers.steps import Accuracy, _size
+from subgrad.solvers.stops import Gap, Stop
 from subgrad.solvers.subgradient import SubgradientMethod
 
 MOST = 64  # copies: 2^62 eps is beyond what a float can tell from f
@@ -21,14 +22,17 @@ MOST = 64  # copies: 2^62 eps is beyond what a float can tell from f
 class _Known(Function):
     """What f was found to be at the points that a method is to start from."""
 
-    def __init__(self, value: Array, g: Array) -> None:
-        self.value_, self.g, self.n = value, g, g.shape[-1]
+    def __init__(self, f: Function, value: Array, g: Array) -> None:
+        self.f, self.value_, self.g, self.n = f, value, g, g.shape[-1]
 
     def _value(self, x: Array) -> Array:
         return self.value_
 
     def _oracle(self, x: Array) -> tuple[Array, Array]:
         return self.value_, self.g
+
+    def _subdifferential(self, x: Array, eps: Array) -> Set:
+        return self.f._subdifferential(x, eps)
 
 
 class Copies(NamedTuple):
@@ -42,8 +46,8 @@ class Copies(NamedTuple):
 
 def merge(mask: Mask, new: Any, old: Any) -> Any:
     """A tree of arrays with `new` where the mask of problems holds, else `old`."""
-    if new is None and old is None:
-        return None
+    if new is old:
+        return old
     if isinstance(new, tuple) and type(new) is type(old):
         parts = [merge(mask, a, b) for a, b in zip(new, old, strict=True)]
         return type(new)(*parts) if hasattr(new, "_fields") else tuple(parts)
@@ -55,8 +59,8 @@ def merge(mask: Mask, new: Any, old: Any) -> Any:
     new, old = np.asarray(new), np.asarray(old)
     if new.dtype == object or old.dtype == object:
         raise TypeError(
-            "a method can be restarted if it remembers arrays only, got "
-            f"{type(old.flat[0]).__name__}"
+            "a method can be restarted if it remembers arrays only; this one remembers "
+            f"a {type(old.flat[0]).__name__} that belongs to where it started"
         )
     axes = max(new.ndim, old.ndim) - mask.ndim
     return np.where(mask.reshape(mask.shape + (1,) * axes), new, old)
@@ -79,11 +83,18 @@ class Restarted:
     K + 2 calls. J. Renegar and B. Grimmer, A simple nearly optimal restart scheme for
     speeding up first-order methods, Found. Comput. Math. 22 (2022).
 
-    eps is a number or one per problem, in units of f. `copies` is K + 2; by default
-    ε_K covers f(x_0) - f* as far as it can be told: from the optimum of the problem,
-    its radius, the infimum that f knows of, or else |f(x_0)|. `inner(eps)` makes
-    another method from an array of accuracies, whose axes are those of the batch with
-    the copies in front; its memory must be arrays of the batch, or tuples of such.
+    eps is a number or one per problem, in units of f; by the name "restarts" it is what
+    the Gap among the stops asks for, 1e-6 max(1, |f*|) without one, |f*| being replaced
+    by the best bound that the optimum, inf f and f(x_0) give. `copies` is K + 2; by
+    default ε_K covers f(x_0) - f* as far as it can be told: from the optimum of the
+    problem, its radius, the infimum that f knows of, or else |f(x_0)|.
+
+    `inner(eps)` makes another method from an array of accuracies, whose axes are those
+    of the batch with the copies in front; its memory must be arrays of the batch, or
+    tuples of such. That refuses a Restarted, and a BoundedPolyak unless the constraint
+    is bounded: the radius of the problem is about x_0, and its bounds would be wrong
+    about other points. Where a radius is no more than a guide (LinearDecay,
+    DualAveraging) it is taken about each start.
     """
 
     eps: Any
@@ -105,8 +116,10 @@ class Restarted:
             top = np.sqrt(state.squared) * problem.radius
         elif np.isfinite(problem.function.infimum):
             top = state.value - problem.function.infimum
-        most = float(np.max(np.asarray(top, np.float64) / self.eps, initial=1.0))
-        return min(2 + int(np.ceil(np.log2(max(most / 4, 1.0)))), MOST)
+        with np.errstate(over="ignore"):
+            times = np.asarray(top, np.float64) / self.eps / 4
+        most = float(np.clip(times, 1.0, 2.0**MOST).max())
+        return min(2 + int(np.ceil(np.log2(most))), MOST)
 
     def init(self, problem: Problem, x: Array) -> State:
         """All copies at x, a point of the constraint."""
@@ -121,8 +134,10 @@ class Restarted:
             raise TypeError(f"inner(eps) must be a Solver, got {kind}")
         x, g = (np.broadcast_to(a, (m, *a.shape)) for a in (x, first.subgradient))
         value = np.broadcast_to(first.value, x.shape[:-1])
-        state = solver.init(_known(problem, value, g), x)
-        merge(np.zeros(value.shape, bool), state, state)  # refuses what it cannot do
+        known = _known(problem, value, g)
+        state = solver.init(known, x)
+        # Refuses what no restart could do.
+        merge(np.zeros(value.shape, bool), solver.init(known, x), state)
         memory = Copies(solver, state, amounts, _goal(value, amounts))
         return first._replace(memory=memory, calls=np.ones(first.value.shape, int))
 
@@ -164,12 +179,29 @@ class Restarted:
         )
 
 
+def to_tolerance(problem: Problem, stop: Stop | None, x: Array) -> Restarted:
+    """Restarts of subgradient steps for the least Gap that the stop asks for."""
+    tol = min(_tolerances(stop), default=Gap().tol)
+    f, value = problem.function, problem.function._value(x)
+    low = f.infimum if problem.optimum is None else problem.optimum
+    # f* lies between these two.
+    eps = tol * np.maximum(1.0, np.maximum(low, -value))
+    # The copies must span f(x) too.
+    return Restarted(np.maximum(eps, np.abs(value) * 2.0 ** (4 - MOST)))
+
+
+def _tolerances(stop: Stop | None) -> list[float]:
+    if isinstance(stop, Gap):
+        return [stop.tol]
+    return [tol for part in getattr(stop, "stops", ()) for tol in _tolerances(part)]
+
+
 def _accurate(eps: Array) -> Solver:
     return SubgradientMethod(Accuracy(eps))
 
 
 def _known(problem: Problem, value: Array, g: Array) -> Problem:
-    return replace(problem, function=_Known(value, g))
+    return replace(problem, function=_Known(problem.function, value, g))
 
 
 def _goal(value: Array, amounts: Array) -> Array:

@@ -16,7 +16,7 @@ from subgrad.solvers.state import State, advance, begin
 from subgrad.solvers.stops import Stop, Watch, relative_gap
 
 SCALES = np.array([64.0, 1.0, 0.125])
-SHORTEST = -3  # binary logarithm of the shortest step, for a fall by eps
+LONG = 256.0  # times eps / |g|, the length for a fall by eps: the longest trial
 FAR = 1e4  # times 1 + |x|, the longest step
 TINY = 1e-300
 
@@ -34,16 +34,18 @@ class SetDescent:
     r"""x_+ = P(x - t g), g the shortest element of f.subdifferential(x, eps).
 
     .. math:: f(x_+) \le f(x) - \frac{c}{t} |x_+ - x|^2, \qquad
-       t = \frac{2^j \epsilon}{|g|^2}, \ j = -3, ..., m - 4
+       \frac{\epsilon}{2 |s|} \le t |g| < 256 \frac{\epsilon}{|g|}
 
     P projects onto the constraint, whose normal cone is then part of the set. -g is a
     direction of descent: the slope of f along it is at most -|g|^2, and if the set is
-    the whole eps-subdifferential f can fall by eps along it. Which eps is right changes
-    from point to point: 64, 1 and 1/8 times the last one are tried at each, with m =
-    `trials` lengths, in one call of f at all these points. Of those with at least a
-    fifth of the best fall the largest eps is taken, which has looked around furthest;
-    without any fall the least one. c is `decrease`; eps starts at `eps`, by default a
-    tenth of |g| times the radius of the problem, or max(1, |x|).
+    the whole eps-subdifferential f can fall by eps along it, with t |g| = eps / |g|.
+    That and lengths in geometric progression are tried, `trials` in all; the shortest,
+    s being the longer of g and the subgradient of the oracle, is hardly enough to meet
+    another piece of f. Which eps is right changes from point to point: 64, 1 and 1/8
+    times the last one are tried at each, in one call of f at all these points. Of those
+    with at least a fifth of the best fall the largest eps is taken, which has looked
+    around furthest; without any fall the least one. c is `decrease`; eps starts at
+    `eps`, by default a tenth of |g| times the radius of the problem, or max(1, |x|).
 
     The states carry a proof (y, eps, g), f >= f(y) + <g, . - y> - eps on the
     constraint: the best so far for a minimiser at that distance from x_0.
@@ -51,13 +53,13 @@ class SetDescent:
     NotImplementedError and ProjectionError come from functions without a set, and from
     sets on which nothing can be projected. A problem costs three projections per step,
     one after the other. Where the set is much smaller than the eps-subdifferential, as
-    for a sum of many maxima, the method can stall. D. P. Bertsekas and S. K. Mitter,
-    A descent numerical method for optimization problems with nondifferentiable cost
-    functionals, SIAM J. Control 11 (1973).
+    for a sum of many maxima, the method can stall: `Stalled` ends it. D. P. Bertsekas
+    and S. K. Mitter, A descent numerical method for optimization problems with
+    nondifferentiable cost functionals, SIAM J. Control 11 (1973).
     """
 
     eps: Any = None
-    trials: int = 12
+    trials: int = 16
     decrease: float = 0.1
 
     def __post_init__(self) -> None:
@@ -93,7 +95,8 @@ class SetDescent:
         xs = np.broadcast_to(x, (len(SCALES), *x.shape))
         g = shortest(problem, xs, eps)
         size = norm(g)
-        points, falls = self._search(problem, xs, value, eps, g, low)
+        steep = norm(state.subgradient)
+        points, falls = self._search(problem, xs, value, eps, g, low, steep)
         enough = (falls >= falls.max(0) / 5) & (falls > 0)
         some, best = enough.any(0), enough.argmax(0)
         chosen = np.where(some, _take(eps, best), eps[-1])
@@ -119,26 +122,31 @@ class SetDescent:
         )
 
     def _search(
-        self, problem: Problem, x: Array, value: Array, eps: Array, g: Array, low: Array
-    ) -> tuple[Array, Array]:
+        self, problem: Problem, x: Array, value: Array, eps: Array, g: Array,
+        low: Array, steep: Array,
+    ) -> tuple[Array, Array]:  # fmt: skip
         """The best points along each -g, and how much lower f is there: x and 0 where
         it is nowhere lower by more than `low`."""
         size = norm(g)
         some = size > 0
         size = np.where(some, size, 1.0)
-        j = np.arange(SHORTEST, SHORTEST + self.trials).reshape(-1, *(1,) * size.ndim)
+        share = np.linspace(0, 1, self.trials).reshape(-1, *(1,) * size.ndim)
         with np.errstate(over="ignore", invalid="ignore"):
-            length = np.minimum(eps / size * 2.0**j, FAR * (1 + norm(x)))
+            full = eps / size
+            least = eps / (2 * np.maximum(steep, size))
+            length = least * (LONG * full / least) ** share
+            length[-1] = full
+            length = np.minimum(length, FAR * (1 + norm(x)))
             move = length[..., None] * (g / size[..., None])
             points = x - move.astype(x.dtype, copy=False)
-            share: Any = 1.0
+            part: Any = 1.0
             if problem.constraint is not None:
                 points = problem.constraint._project(points)
-                share = np.square(norm(x - points) / length)
-            least = np.where(some, self.decrease * share * length * size, np.inf)
+                part = np.square(norm(x - points) / length)
+            asked = np.where(some, self.decrease * part * length * size, np.inf)
             falls = value - problem.function._value(points)
             # Outside the domain it is -inf, or nan, and refused as well.
-            falls = np.where((falls >= least) & (falls > low), falls, 0.0)
+            falls = np.where((falls >= asked) & (falls > low), falls, 0.0)
         best = falls.argmax(0)
         falls = _take(falls, best)
         return np.where((falls > 0)[..., None], _take(points, best), x), falls

@@ -39,7 +39,7 @@ class Shor:
     `length`, becomes `grow` h after every `patience` steps along one direction and
     `shrink` h when the first step was one too many. B = I at the start; it takes n^2
     numbers per problem and 5 n^2 operations per direction: the method is for n up to
-    some hundred, where little that knows no more than g is faster.
+    about 500, where little that knows no more than g is faster.
 
     One step is one call of the oracle. Each problem of a batch turns when it is due.
     Nothing is proved about the rate, and values may rise in between: `StepBelow` and

@@ -18,8 +18,11 @@ class Switch(NamedTuple):
     """What the method remembers, numbers of the shape of a value."""
 
     least: Array  # the least violation so far, max_i g_i
-    turns: Array  # of the steps on f
-    reach: Array  # a distance: the radius of the problem, or max(1, |x0|)
+    reach: Array  # the largest |x - x0|, at least the radius or max(1, |x0|)
+    record: Array  # best feasible value when the level was last moved
+    delta: Array  # the level is that much lower
+    path: Array  # length of the steps on f since
+    x0: Array
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,16 @@ class Switching:
        \le R^2 + \sum_A a_k^2 |s_k|^2.
 
     With a_k = ε / |s_k|² (the rule `Accuracy`) a point of A has f(x_k) - f* <= ε after
-    R² max(M_f² / ε², M_G² / τ²) steps, M_f and M_G bounds on the subgradients. By
-    default a_k = R / (|s_k| sqrt(j + 1)) for the j-th step on f, R the radius of the
-    problem or else max(1, |x_0|). A `rule` must not remember anything: it is asked at
-    every step and followed at those of A. B. T. Polyak, A general method for solving
-    extremal problems, Soviet Math. Dokl. 8 (1967).
+    R² max(M_f² / ε², M_G² / τ²) steps, M_f and M_G bounds on the subgradients. A `rule`
+    must not remember anything: it is asked at every step and followed at those of A.
+
+    By default a_k = (f(x_k) - f_rec + δ) / |s_k|², as in `TargetLevel`: f_rec is the
+    best value at points of A when the level f_rec - δ was set. It is set anew when the
+    best value has come down by δ/2, and, with half of δ, when the steps on f since have
+    added up to the largest |x_i - x_0|, at least the radius of the problem or else
+    max(1, |x_0|). δ starts as half of that times |s| at the first point of A. Nothing
+    is proved of its rate. B. T. Polyak, A general method for solving extremal problems,
+    Soviet Math. Dokl. 8 (1967).
     """
 
     rule: StepRule | None = None
@@ -71,19 +79,17 @@ class Switching:
             reach = np.maximum(1.0, np.sqrt(np.vecdot(x, x)))
         zero = np.zeros_like(value)
         best = np.where(over <= problem.feasibility, value, np.inf)
-        memory = Switch(over, zero, zero + reach)
+        memory = Switch(over, zero + reach, zero + np.inf, zero, zero, x)
         state = State(0, x, value, g, squared, x, best, memory, failed)
         return state._replace(limit=(over, h), seen=(value, over))
 
     def step(self, problem: Problem, state: State) -> State:
         """One step and one call of the oracles of f and of the g_i."""
-        least, turns, reach = state.memory
+        memory: Switch = state.memory
         over, h = state.limit
         inside = over <= problem.feasibility
-        a: Any
         if self.rule is None:
-            steep = np.sqrt(np.where(state.squared > 0, state.squared, 1.0))
-            a = reach / (steep * np.sqrt(turns + 1))
+            a, memory = _to_level(state, inside)
         else:
             a = self.rule(problem, state._replace(memory=None))[0]
         size = np.vecdot(h, h)
@@ -98,10 +104,11 @@ class Switching:
         over, h, failed = _limit(problem, x, value, failed)
         bad = np.zeros_like(inside) if failed is None else failed
         feasible = ~bad & (over <= problem.feasibility)
+        least = np.minimum(over, memory.least)
         # Until a point is feasible the best one is that of the least violation.
         none = np.isposinf(state.best_value)
         better = feasible & (value < state.best_value)
-        better |= ~bad & none & (over < least)
+        better |= ~bad & none & (over < memory.least)
         seen = (
             np.where(better, value, state.seen[0]),
             np.where(better, over, state.seen[1]),
@@ -114,13 +121,29 @@ class Switching:
             squared,
             np.where(better[..., None], x, state.best_x),
             np.where(better & feasible, value, state.best_value),
-            Switch(
-                np.where(bad, least, np.minimum(over, least)), turns + inside, reach
-            ),
+            memory._replace(least=np.where(bad, memory.least, least)),
             failed,
             limit=(over, h),
             seen=seen,
         )
+
+
+def _to_level(state: State, inside: Mask) -> tuple[Array, Switch]:
+    """The step size at feasible points, and the level moved."""
+    least, reach, record, delta, path, x0 = state.memory
+    x, best = state.x, state.best_value
+    squared = np.where(state.squared > 0, state.squared, 1.0)
+    reach = np.maximum(reach, np.sqrt(np.vecdot(x - x0, x - x0)))
+    first = inside & np.isinf(record)
+    delta = np.where(first, 0.5 * reach * np.sqrt(state.squared), delta)
+    descent = best <= record - delta / 2  # also at the first
+    tired = ~descent & (path > reach)
+    record = np.where(descent | tired, best, record)
+    path = np.where(descent | tired, 0.0, path)
+    delta = np.where(tired, delta / 2, delta)
+    excess = np.where(inside, state.value - record + delta, 0.0)
+    path = path + excess / np.sqrt(squared)
+    return excess / squared, Switch(least, reach, record, delta, path, x0)
 
 
 def _limit(
