@@ -219,6 +219,39 @@ def test_distance_over_gradients(case, rule):
     assert run[-1].best_value - f(best) < 0.1 * excess[0]
 
 
+@each_case
+@pytest.mark.parametrize("far", [0.0, 1e3])
+@pytest.mark.parametrize("bounded", [False, True])
+def test_dual_averaging_without_a_radius(case, far, bounded):
+    """Its theorem at every iterate, against any point of the constraint."""
+    _, f, x0, best = case
+    x0 = x0 + far
+    C = Box(Interval(np.full(4, -np.inf), np.full(4, 0.1))) if bounded else None
+    others = [best] if C is None else [np.minimum(best, 0.1), np.zeros(4)]
+    run = states(DualAveraging(), Problem(f, C), x0, 1000)
+    C17 = (1 + np.sqrt(17)) / 2
+    z = np.array([s.x for s in run])
+    weight = np.array([s.memory.weight for s in run])
+    total = np.array([s.memory.total for s in run])
+    assert np.allclose(total, np.cumsum(weight), rtol=1e-12)
+    # The z_k from the averages, and the largest distance they have had.
+    z = z[1:] + (total[:-1] / weight[1:])[:, None] * np.diff(z, axis=0)
+    seen = np.linalg.norm(z - run[0].x, axis=-1)
+    first = 0.01 * (1 + np.linalg.norm(run[0].x))
+    reach = np.array([s.memory.reach for s in run])
+    assert np.allclose(
+        reach, np.maximum.accumulate([first, *seen]), rtol=1e-6, atol=1e-9
+    )
+    squared = np.array([s.squared for s in run])
+    beta = np.sqrt(np.cumsum((np.arange(1, 1002) * reach) ** 2 * squared))
+    for u in others:
+        R = np.linalg.norm(u - run[0].x)
+        bound = (R**2 / 2 + C17 * reach[1:] ** 2) * beta[:-1] / total[:-1]
+        left = np.array([s.value for s in run[:-1]]) - f(u)
+        assert np.all(left <= bound * (1 + 1e-12))
+    assert far or run[-1].best_value - min(map(f, others)) < 0.05 * f(x0)
+
+
 @pytest.mark.parametrize("bounded", [False, True])
 def test_polyak_is_fejer_monotone(bounded):
     """All runs of a batch come closer to every minimiser, a segment of them here."""

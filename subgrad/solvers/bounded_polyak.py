@@ -11,9 +11,9 @@ from subgrad._check import Array
 from subgrad.core import Set
 from subgrad.solvers.certificate import region
 from subgrad.solvers.problem import Problem
-from subgrad.solvers.state import State, advance, begin
-
-Sums = tuple[Array, tuple[Array, Array, Array]]
+from subgrad.solvers.state import State, advance, begin, every, some
+from subgrad.solvers.steps import _nonzero
+from subgrad.solvers.subgradient import scaled
 
 
 class Levels(NamedTuple):
@@ -21,6 +21,7 @@ class Levels(NamedTuple):
 
     region: Set
     center: Array
+    away: Array  # x - center
     lower: Array  # the best bound
     base: Array  # the bound when the phase began
     level: Array
@@ -71,52 +72,54 @@ class BoundedPolyak:
                 "constraint, or minimize(radius=...)"
             )
         state = begin(problem, x)
-        value, g = state.value, state.subgradient
-        one = np.ones_like(value)
-        lower = _bound(X, x, one, value, g)
-        level = lower + self.share * (value - lower)
-        zero = np.zeros_like(value)
-        memory = Levels(X, x, lower, lower, level, zero, zero, np.zeros_like(x))
+        value, zero = state.value, np.zeros_like(state.value)[()]
+        lower = value - _reach(problem, X, x, state.subgradient)
+        level, none = lower + self.share * (value - lower), np.zeros_like(x)
+        memory = Levels(X, x, none, lower, lower, level, zero, zero, none)
         return state._replace(memory=memory)
 
     def step(self, problem: Problem, state: State) -> State:
         """One step, one call of the oracle and one of the support function."""
-        X, c, lower, base, level, *sums = state.memory
+        X, c, away, lower, base, level, total, height, slope = state.memory
         x, value, g, best = state.x, state.value, state.subgradient, state.best_value
-        squared = np.where(state.squared > 0, state.squared, 1.0)
-        cut = value - np.vecdot(g, x - c)
-
-        def add(level: Array, total: Array, height: Array, slope: Array) -> Sums:
-            """The step towards a level, and the sums with it."""
-            a = np.maximum(value - level, 0.0) / squared
-            move = np.asarray(a, g.dtype)[..., None] * g
-            return move, (total + a, height + a * cut, slope + move)
-
+        squared, cut = _nonzero(state.squared), value - np.vecdot(g, away)
         level = np.minimum(level, base + self.share * (best - base))
-        move, new = add(level, *sums)
-        lower = np.maximum(lower, _bound(X, c, *new))
+        a = np.maximum(value - level, 0.0) / squared
+        if state.failed is not None:  # no cut there
+            a = np.where(state.failed, 0.0, a)[()]
+        move = scaled(a, g, x.dtype)
+        total, height, slope = total + a, height + a * cut, slope + move
+        bound = (height - _reach(problem, X, c, slope)) / _nonzero(total)
+        if not every(total):  # steps of length zero alone bound nothing
+            bound = np.where(total > 0, bound, -np.inf)[()]
+        lower = np.maximum(lower, bound)
         reached = lower >= level
-        if reached.any():
-            base = np.where(reached, lower, base)
-            level = np.where(reached, base + self.share * (best - base), level)
-            rest = np.asarray(~reached, g.dtype)
-            begun = rest * sums[0], rest * sums[1], rest[..., None] * sums[2]
-            move, new = add(level, *begun)
+        if some(reached):
+            base = np.where(reached, lower, base)[()]
+            level = np.where(reached, base + self.share * (best - base), level)[()]
+            a = np.where(reached, np.maximum(value - level, 0.0) / squared, a)[()]
+            total = np.where(reached, a, total)[()]
+            height = np.where(reached, a * cut, height)[()]
+            begun = np.broadcast_to(g, move.shape)[reached]
+            move[reached] = slope[reached] = np.asarray(a)[reached][:, None] * begun
         x = x - move
         if problem.constraint is not None:
             x = problem.constraint._project(x)
+        away = x - c
         if X is not problem.constraint:
             # Towards the centre, itself in the constraint: that leaves neither set.
-            away = np.sqrt(np.vecdot(x - c, x - c))
-            far = away > problem.radius
-            if far.any():
-                shrink = np.where(far, problem.radius / np.where(far, away, 1.0), 1.0)
-                x = c + np.asarray(shrink, x.dtype)[..., None] * (x - c)
-        return advance(problem, state, x, Levels(X, c, lower, base, level, *new))
+            size = np.sqrt(np.vecdot(away, away))
+            far = size > problem.radius
+            if some(far):
+                shrink = np.where(far, problem.radius / _nonzero(size), 1.0)
+                away = scaled(shrink, away, x.dtype)
+                x = c + away
+        memory = Levels(X, c, away, lower, base, level, total, height, slope)
+        return advance(problem, state, x, memory)
 
 
-def _bound(X: Set, c: Array, total: Array, height: Array, slope: Array) -> Array:
-    """The least value on X of the average of the cuts."""
-    h = X._support(-slope) + np.vecdot(c, slope)
-    # Steps of length zero alone bound nothing.
-    return np.where(total > 0, height - h, -np.inf) / np.where(total > 0, total, 1.0)
+def _reach(problem: Problem, X: Set, c: Array, slope: Array) -> Array:
+    """max <slope, c - z> over the z of X."""
+    if problem.constraint is None:  # X is the ball around c
+        return problem.radius * np.sqrt(np.vecdot(slope, slope))
+    return X._support(-slope) + np.vecdot(c, slope)

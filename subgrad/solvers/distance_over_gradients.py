@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from subgrad._check import Array
 from subgrad.core import norm
+from subgrad.solvers.steps import _nonzero
 
 if TYPE_CHECKING:
     from subgrad.solvers.problem import Problem
@@ -28,19 +30,24 @@ class _Travelled:
 
     def start(self, problem: Problem, state: State) -> Walk:
         tiny = 1e-6 * (1 + norm(state.x))
-        return Walk(state.x, tiny, np.zeros_like(state.value))
+        return Walk(state.x, tiny, np.zeros_like(state.value)[()])
 
-    def _reach(self, walk: Walk, x: Array) -> Array:
-        """r_k, held where its square times that of g can still be summed."""
-        move = x - walk.x0
-        most = np.sqrt(np.sqrt(np.finfo(x.dtype).max))
-        far = np.sqrt(np.vecdot(move, move))
-        return np.minimum(np.maximum(walk.reach, far), most)
+
+def farthest(reach: Array, x: Array, x0: Array) -> Array:
+    """max(reach, |x - x0|), held where its square times |g|^2 can still be summed."""
+    move = x - x0
+    far = np.sqrt(np.vecdot(move, move))
+    return np.minimum(np.maximum(reach, far), _most(x.dtype))
+
+
+@cache
+def _most(dtype: Any) -> float:
+    return float(np.finfo(dtype).max) ** 0.25
 
 
 def _over(a: Array, total: Array) -> Array:
     """a / sqrt(total); before anything was seen it goes with g = 0."""
-    return a / np.sqrt(np.maximum(total, np.finfo(total.dtype).tiny))
+    return a / np.sqrt(_nonzero(total))
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,7 @@ class DoG(_Travelled):
 
     def __call__(self, problem: Problem, state: State) -> tuple[Any, Any]:
         walk = state.memory
-        reach = self._reach(walk, state.x)
+        reach = farthest(walk.reach, state.x, walk.x0)
         total = walk.total + state.squared
         return _over(reach, total), Walk(walk.x0, reach, total)
 
@@ -78,7 +85,7 @@ class DoWG(_Travelled):
 
     def __call__(self, problem: Problem, state: State) -> tuple[Any, Any]:
         walk = state.memory
-        reach = self._reach(walk, state.x)
+        reach = farthest(walk.reach, state.x, walk.x0)
         square = np.square(reach)
         total = walk.total + square * state.squared
         return _over(square, total), Walk(walk.x0, reach, total)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,8 +12,8 @@ from subgrad._check import Array
 from subgrad.sets.simplex import Simplex
 from subgrad.solvers.problem import Problem
 from subgrad.solvers.state import State
-from subgrad.solvers.steps import StepRule, _size
-from subgrad.solvers.subgradient import Descent
+from subgrad.solvers.steps import StepRule, _nonzero, _size
+from subgrad.solvers.subgradient import Descent, scaled
 
 
 class Geometry(Protocol):
@@ -20,6 +21,9 @@ class Geometry(Protocol):
 
     .. math:: D(x, y) = ψ(x) - ψ(y) - \langle \nabla ψ(y), x - y \rangle
        \ge \tfrac12 \|x - y\|^2
+
+    One without constraint may have `dual(x)`, the gradient of ψ, and `point(dual)`, its
+    inverse: then the gradient is kept from step to step.
     """
 
     def check(self, problem: Problem, x: Array) -> None:
@@ -102,10 +106,12 @@ class Entropy:
     def step(self, problem: Problem, x: Array, g: Array) -> Array:
         assert problem.constraint is not None
         r = np.asarray(problem.constraint.total, x.dtype)[..., None]  # type: ignore[attr-defined]
-        z = np.log(x) - g / r
-        z = np.exp(z - z.max(-1, keepdims=True))
+        z = np.log(x)
+        z -= g / r
+        z -= z.max(-1, keepdims=True)
+        np.exp(z, out=z)
         z *= r / z.sum(-1, keepdims=True)
-        return np.maximum(z, np.finfo(z.dtype).tiny)
+        return np.maximum(z, _tiny(z.dtype), out=z)
 
     def dual_norm(self, g: Array) -> Array:
         return (g.max(-1) - g.min(-1)) / 2
@@ -120,6 +126,11 @@ class Entropy:
     def reach(self, problem: Problem, x0: Array) -> Array | None:
         r = x0.sum(-1)
         return np.square(r) * np.log(r / x0.min(-1))
+
+
+@cache
+def _tiny(dtype: Any) -> float:
+    return float(np.finfo(dtype).tiny)
 
 
 @dataclass(frozen=True)
@@ -151,8 +162,15 @@ class PNorm:
             )
 
     def step(self, problem: Problem, x: Array, g: Array) -> Array:
-        p, q = self.p, self.q
-        return (p - 1) * _slope(_slope(x, p) / (p - 1) - g, q)
+        return self.point(self.dual(x) - g)
+
+    def dual(self, x: Array) -> Array:
+        """The gradient of ψ."""
+        return _slope(x, self.p, 1 / (self.p - 1))
+
+    def point(self, dual: Array) -> Array:
+        """The x with that gradient."""
+        return _slope(dual, self.q, self.p - 1)
 
     def dual_norm(self, g: Array) -> Array:
         return _length(g, self.q)
@@ -160,7 +178,7 @@ class PNorm:
     def divergence(self, x: Array, y: Array) -> Array:
         p = self.p
         twice = np.square(_length(x, p)) - np.square(_length(y, p))
-        return (twice / 2 - np.vecdot(_slope(y, p), x - y)) / (p - 1)
+        return twice / 2 / (p - 1) - np.vecdot(self.dual(y), x - y)
 
     def reach(self, problem: Problem, x0: Array) -> Array | None:
         if problem.radius is None:
@@ -172,19 +190,26 @@ class PNorm:
 
 def _length(x: Array, p: float) -> Array:
     """|x|_p, without overflow."""
-    top = np.abs(x).max(-1, keepdims=True)
-    u = np.abs(x) / np.where(top > 0, top, 1.0)
-    return top[..., 0] * (u**p).sum(-1) ** (1 / p)
+    u, top = _upto_one(x)
+    u **= p
+    return top * u.sum(-1) ** (1 / p)
 
 
-def _slope(x: Array, p: float) -> Array:
-    """The gradient of |x|_p² / 2."""
-    top = np.abs(x).max(-1, keepdims=True)
-    u = np.abs(x) / np.where(top > 0, top, 1.0)
+def _slope(x: Array, p: float, c: float) -> Array:
+    """c times the gradient of |x|_p² / 2."""
+    u, top = _upto_one(x)
     w = u ** (p - 1)
-    size = np.vecdot(u, w)[..., None]
-    scale = np.where(size > 0, size, 1.0) ** ((2 - p) / p)
-    return np.copysign(top * scale * w, x)
+    size = np.vecdot(u, w)
+    w *= (c * top * _nonzero(size) ** ((2 - p) / p))[..., None]
+    return np.copysign(w, x, out=w)
+
+
+def _upto_one(x: Array) -> tuple[Array, Array]:
+    """|x| / max |x_i| and max |x_i|."""
+    u = np.abs(x)
+    top = u.max(-1)
+    u /= _nonzero(top)[..., None]
+    return u, top
 
 
 @dataclass(frozen=True)
@@ -203,12 +228,12 @@ class MirrorStep:
                 "MirrorDescent needs a bound on D(x*, x0): MirrorDescent(geometry, "
                 "divergence=...), or minimize(radius=...), or a rule"
             )
-        return np.sqrt(2 * reach + np.zeros_like(state.value))
+        return np.sqrt(2 * reach + np.zeros_like(state.value))[()]
 
     def __call__(self, problem: Problem, state: State) -> tuple[Any, Any]:
-        size = self.geometry.dual_norm(state.subgradient) * np.sqrt(state.k + 1)
+        size = self.geometry.dual_norm(state.subgradient) * (state.k + 1) ** 0.5
         # Where the norm is zero, g moves nothing.
-        return state.memory / np.where(size > 0, size, 1.0), state.memory
+        return state.memory / _nonzero(size), state.memory
 
 
 @dataclass(frozen=True)
@@ -246,11 +271,26 @@ class MirrorDescent(Descent):
     def init(self, problem: Problem, x: Array) -> State:
         """The state at x, a point of the constraint that suits the geometry."""
         self.geometry.check(problem, x)
-        return super().init(problem, x)
+        state = super().init(problem, x)
+        kept = self._kept
+        return state if kept is None else state._replace(dual=kept.dual(x))
 
-    def _rule(self, problem: Problem) -> StepRule:
+    @cached_property
+    def _own(self) -> StepRule:
         return self.rule or MirrorStep(self.geometry, self.divergence)
 
-    def _move(self, problem: Problem, state: State, a: Array) -> Array:
-        g = np.asarray(a)[..., None] * state.subgradient
-        return self.geometry.step(problem, state.x, g.astype(state.x.dtype, copy=False))
+    @cached_property
+    def _kept(self) -> Any:
+        """The geometry, if the gradient of its ψ is kept: half of a step is saved."""
+        return self.geometry if hasattr(self.geometry, "dual") else None
+
+    def _rule(self, problem: Problem) -> StepRule:
+        return self._own
+
+    def _move(self, problem: Problem, state: State, a: Any) -> tuple[Array, Any]:
+        g = scaled(a, state.subgradient, state.x.dtype)
+        kept = self._kept
+        if kept is None:
+            return self.geometry.step(problem, state.x, g), None
+        dual = state.dual - g
+        return kept.point(dual), dual

@@ -11,7 +11,7 @@ import numpy as np
 from subgrad._check import Array, count
 from subgrad.core import Function, Mask, Set
 from subgrad.solvers.problem import Problem
-from subgrad.solvers.state import Solver, State, begin
+from subgrad.solvers.state import Solver, State, advance, begin
 from subgrad.solvers.steps import Accuracy, _size
 from subgrad.solvers.stops import Gap, Stop
 from subgrad.solvers.subgradient import SubgradientMethod
@@ -79,8 +79,8 @@ class Restarted:
 
     steps if f(x_0) < f* + 5 ε_K: the restarts find out how f grows (linear
     convergence, if it is sharp) without being told, at the price of K + 2 copies. They
-    are one batch, and a step is one call of the oracle with all of them, counted as
-    K + 2 calls. J. Renegar and B. Grimmer, A simple nearly optimal restart scheme for
+    are one batch: a step is one call of the oracle with all of them, and one more at the
+    best of their points. J. Renegar and B. Grimmer, A simple nearly optimal restart scheme for
     speeding up first-order methods, Found. Comput. Math. 22 (2022).
 
     eps is a number or one per problem, in units of f; by the name "restarts" it is what
@@ -148,35 +148,15 @@ class Restarted:
         value, dead = inner.value, inner.failed
         if dead is not None:
             value = np.where(dead, np.inf, value)
-        low = value.argmin(0)[None]
-        at = np.take_along_axis(value, low, 0)[0]
-        squared = np.take_along_axis(inner.squared, low, 0)[0]
-        x, g = (
-            np.take_along_axis(a, low[..., None], 0)[0]
-            for a in (inner.x, inner.subgradient)
-        )
-        failed = None
-        if dead is not None:
-            failed = dead.all(0)
-            at = np.where(failed, state.best_value, at)
-        better = at < state.best_value
-        best = np.where(better, at, state.best_value)
-        best_x = np.where(better[..., None], x, state.best_x)
+        x = np.take_along_axis(inner.x, value.argmin(0)[None, ..., None], 0)[0]
+        # Once more, alone: among the copies its last bits may be others, and a proof is
+        # checked alone.
+        after = advance(problem, state, x)
         done = value <= goal
         if done.any():
             inner, goal = _restart(problem, solver, inner, amounts, goal, done)
-        return State(
-            state.k + 1,
-            x,
-            at,
-            g,
-            squared,
-            best_x,
-            best,
-            Copies(solver, inner, amounts, goal),
-            failed,
-            calls=state.calls + len(goal),
-        )
+        memory = Copies(solver, inner, amounts, goal)
+        return after._replace(memory=memory, calls=state.calls + len(goal) + 1)
 
 
 def to_tolerance(problem: Problem, stop: Stop | None, x: Array) -> Restarted:

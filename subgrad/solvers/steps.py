@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 
 from subgrad._check import Array, count, positive
+from subgrad.solvers.state import some
 
 if TYPE_CHECKING:
     from subgrad.solvers.problem import Problem
@@ -42,9 +43,9 @@ def _power(p: float) -> None:
         )
 
 
-def _nonzero(squared: Array) -> Array:
-    """|g|², and 1 where g = 0."""
-    return np.where(squared > 0, squared, 1.0)
+def _nonzero(a: Array) -> Array:
+    """a, and 1 where a = 0."""
+    return a + (a == 0)
 
 
 def _length(squared: Array) -> Array:
@@ -191,7 +192,7 @@ class TargetLevel:
                 path = np.minimum(path, problem.radius)
         slope = np.sqrt(state.squared)
         delta = self.delta if self.delta is not None else 0.5 * path * slope
-        same = np.zeros_like(state.value)
+        same = np.zeros_like(state.value)[()]
         return Target(state.value, same + delta, same, same + path)
 
     def __call__(self, problem: Problem, state: State) -> tuple[Any, Any]:
@@ -200,10 +201,10 @@ class TargetLevel:
         descent = best <= record - delta / 2
         tired = ~descent & (path > budget)
         moved = descent | tired
-        if np.any(moved):
-            record = np.where(moved, best, record)
-            path = np.where(moved, 0.0, path)
-            delta = np.where(tired, delta / 2, delta)
+        if some(moved):
+            record = np.where(moved, best, record)[()]
+            path = np.where(moved, 0.0, path)[()]
+            delta = np.where(tired, delta / 2, delta)[()]
         excess = self.factor * (state.value - record + delta)
         squared = _nonzero(state.squared)
         path = path + excess / np.sqrt(squared)
@@ -258,7 +259,7 @@ class LinearDecay:
                 _size(self, name)
 
     def start(self, problem: Problem, state: State) -> Any:
-        return np.zeros_like(state.value) if self.bound is None else None
+        return np.zeros_like(state.value)[()] if self.bound is None else None
 
     def __call__(self, problem: Problem, state: State) -> tuple[Any, Any]:
         radius = problem.radius if self.radius is None else self.radius
@@ -270,7 +271,7 @@ class LinearDecay:
         memory, bound = None, self.bound
         if bound is None:
             memory = np.maximum(state.memory, np.sqrt(state.squared))
-            bound = np.where(memory > 0, memory, 1.0)
+            bound = memory + (memory == 0)
         left = np.maximum(self.n - state.k, 0)
         return radius * left / (bound * (self.n + 1) ** 1.5), memory
 

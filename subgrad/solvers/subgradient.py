@@ -10,7 +10,13 @@ import numpy as np
 from subgrad._check import Array
 from subgrad.solvers.problem import Problem
 from subgrad.solvers.state import State, advance, begin
-from subgrad.solvers.steps import Polyak, StepRule, TargetLevel
+from subgrad.solvers.steps import Polyak, StepRule, TargetLevel, _nonzero
+
+
+def scaled(a: Any, g: Array, dtype: Any) -> Array:
+    """a g, one number a per problem, as an array of the type of the points."""
+    move = np.asarray(a)[..., None] * g
+    return move if move.dtype == dtype else move.astype(dtype)
 
 
 class Weighed(NamedTuple):
@@ -40,7 +46,8 @@ class Descent:
     def _rule(self, problem: Problem) -> StepRule:
         raise NotImplementedError(f"{type(self).__name__}._rule")
 
-    def _move(self, problem: Problem, state: State, a: Array) -> Array:
+    def _move(self, problem: Problem, state: State, a: Any) -> tuple[Array, Any]:
+        """The next point, and the dual point there if the method keeps it."""
         raise NotImplementedError(f"{type(self).__name__}._move")
 
     def init(self, problem: Problem, x: Array) -> State:
@@ -51,16 +58,18 @@ class Descent:
         state = state._replace(memory=memory)
         if not self._averages(rule):
             return state
-        return _weigh(rule, problem, state, np.zeros_like(state.value), x)
+        return _weigh(rule, problem, state, np.zeros_like(state.value)[()], x)
 
     def step(self, problem: Problem, state: State) -> State:
         """One step and one call of the oracle."""
         rule = self._rule(problem)
         if not self._averages(rule):
             a, memory = rule(problem, state)
-            return advance(problem, state, self._move(problem, state, a), memory)
+            x, dual = self._move(problem, state, a)
+            return advance(problem, state, x, memory, dual=dual)
         memory, a, total = state.memory
-        new = advance(problem, state, self._move(problem, state, a), memory)
+        x, dual = self._move(problem, state, a)
+        new = advance(problem, state, x, memory, dual=dual)
         return _weigh(rule, problem, new, total, state.average)
 
     def _averages(self, rule: StepRule) -> bool:
@@ -73,17 +82,14 @@ def _weigh(
     """The state with its step, and its point in the average."""
     a, memory = rule(problem, state)
     own = getattr(rule, "weight", None)
-    w = np.asarray(a if own is None else own(memory))
-    x = state.x
+    w, x = a if own is None else own(memory), state.x
     if state.failed is not None:
         x = np.where(state.failed[..., None], average, x)
     total = total + w
-    share = w / np.maximum(total, np.finfo(total.dtype).tiny)
-    share = np.asarray(share, x.dtype)[..., None]
-    return state._replace(
-        memory=Weighed(memory, a, total),
-        average=average + share * (x - average),
-    )
+    move = x - average
+    move *= np.asarray(w / _nonzero(total), x.dtype)[..., None]
+    move += average
+    return state._replace(memory=Weighed(memory, a, total), average=move)
 
 
 @dataclass(frozen=True)
@@ -108,9 +114,12 @@ class SubgradientMethod(Descent):
     def _rule(self, problem: Problem) -> StepRule:
         if self.rule is not None:
             return self.rule
-        return TargetLevel() if problem.optimum is None else Polyak()
+        return LEVEL if problem.optimum is None else POLYAK
 
-    def _move(self, problem: Problem, state: State, a: Array) -> Array:
-        move = np.asarray(a)[..., None] * state.subgradient
-        x = state.x - move.astype(state.x.dtype, copy=False)
-        return x if problem.constraint is None else problem.constraint._project(x)
+    def _move(self, problem: Problem, state: State, a: Any) -> tuple[Array, Any]:
+        x = state.x - scaled(a, state.subgradient, state.x.dtype)
+        C = problem.constraint
+        return x if C is None else C._project(x), None
+
+
+LEVEL, POLYAK = TargetLevel(), Polyak()
