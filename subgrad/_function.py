@@ -170,7 +170,7 @@ class Function:
         return self._prox(self._point(x), positive("t", t))
 
     def prox_jacobian(self, x: Any, t: Any = 1.0) -> Any:
-        r"""An element of the Clarke derivative of u -> prox(u, t) at x, x of shape (n,).
+        r"""An element of the Clarke derivative of u -> prox(u, t) at one x, (n,).
 
         A symmetric operator J with 0 <= J <= I: `J.apply(v)` is J v, `J.dense()` the
         matrix. Where the prox is differentiable it is the derivative; at a kink of the

@@ -8,6 +8,7 @@ import pytest
 from subgrad import problems
 from subgrad.solvers import Gap, MaxIter, minimize
 from subgrad.solvers.auto import METHODS
+from subgrad.solvers.structured.front import form_of
 
 QUICK = ("cb2", "lq", "maxquad", "goffin", "stackloss")
 KNOWN = [n for n in problems.names() if problems.problem(n).optimum is not None]
@@ -31,6 +32,13 @@ def test_bounds_enclose_the_optimum_all_along(name, method):
         with pytest.raises(ValueError, match="radius"):
             minimize(p.function, p.x0, method, MaxIter(3))
         return
+    if method == "structured":
+        try:
+            form_of(p.function, p.function.n)
+        except NotImplementedError as missing:
+            with pytest.raises(NotImplementedError, match=str(missing)[:20]):
+                minimize(p.function, p.x0, method, MaxIter(3))
+            return
     for steps in (3, 40):
         end = MaxIter(steps)
         found = minimize(

@@ -426,7 +426,7 @@ def test_one_call_for_all_copies():
     f = Counted(norm1(variable(2) - 0.3))
     run = iterate(Restarted(1e-3, copies=5), Problem(f), np.zeros((3, 2)))
     last = list(itertools.islice(run, 40))[-1]
-    assert f.shapes == [(3, 2)] + 39 * [(5, 3, 2)]
+    assert f.shapes == [(3, 2)] + 39 * [(5, 3, 2), (3, 2)]
     assert np.all(last.memory.state.k < 39)
 
 

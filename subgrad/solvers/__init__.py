@@ -39,6 +39,9 @@ from subgrad.solvers.stops import (
     SubgradientNorm,
     ZeroSubgradient,
 )
+from subgrad.solvers.structured.certificate import DualCertificate
+from subgrad.solvers.structured.front import Structured
+from subgrad.solvers.structured.terms import Structure, Term, structure
 from subgrad.solvers.subgradient import SubgradientMethod
 from subgrad.solvers.switching import Switching
 
@@ -49,6 +52,7 @@ __all__ = [
     "Constant",
     "ConstantLength",
     "CutCertificate",
+    "DualCertificate",
     "Diminishing",
     "DiminishingLength",
     "DoG",
@@ -75,14 +79,18 @@ __all__ = [
     "State",
     "StepBelow",
     "Stop",
+    "Structure",
+    "Structured",
     "SubgradientCertificate",
     "SubgradientMethod",
     "SubgradientNorm",
     "Switching",
     "TargetLevel",
+    "Term",
     "ZeroSubgradient",
     "certify",
     "iterate",
     "minimize",
+    "structure",
     "sublevel_radius",
 ]

@@ -179,7 +179,7 @@ class CutCertificate:
             if not np.isfinite(slopes).all():
                 return False
             bound, blur = cut_bound(X, values, slopes, points, w, count)
-            return _granted(bound - blur / 2, self.lower_bound, shape)
+            return granted(bound - blur / 2, self.lower_bound, shape)
 
     def _holds_minimisers(self, f: Function, limits: tuple[Function, ...]) -> bool:
         """Whether the region is a ball around `start` that is large enough."""
@@ -203,7 +203,7 @@ class CutCertificate:
         return bool(np.all(radius >= sublevel_radius(f, start, limits)))
 
 
-def _granted(bound: Array, claimed: Any, shape: tuple[int, ...]) -> bool:
+def granted(bound: Array, claimed: Any, shape: tuple[int, ...]) -> bool:
     """Whether numbers are claimed, one or one per problem, none of them too large."""
     claimed = np.asarray(claimed)
     if claimed.dtype.kind not in "biuf" or claimed.shape not in ((), shape):
@@ -256,7 +256,7 @@ class SubgradientCertificate:
         with np.errstate(over="ignore", invalid="ignore"):
             bound, blur, member = subgradient_bound(f, x, eps, g, radius)
             sound = bool(np.all(member))
-            return sound and _granted(bound - blur / 2, self.lower_bound, shape)
+            return sound and granted(bound - blur / 2, self.lower_bound, shape)
 
 
 @dataclass(frozen=True, eq=False)

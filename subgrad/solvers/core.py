@@ -120,7 +120,9 @@ def minimize(
     state = next(states)
     if state.failed is not None:
         where = f" (problem {np.argmax(state.failed)})" if state.value.ndim else ""
-        raise ValueError(f"no finite subgradient of f is known at x0{where}")
+        raise ValueError(
+            f"no finite subgradient of f is known at x0{where}, or |g|² overflows"
+        )
     outcome, history = Outcome(state), []
 
     def look() -> None:
@@ -188,7 +190,10 @@ def _bundle(problem: Problem, x: Array, stop: Stop | None, cuts: int) -> Cuts | 
 
 
 PROVED = 200  # variables up to which cuts are kept for a proof
-NONFINITE = "the oracle gave inf or nan: the step left the domain, or f is unbounded"
+NONFINITE = (
+    "the oracle gave inf or nan, or |g|² overflows: the step left the domain, or f is "
+    "unbounded"
+)
 
 
 def _bar(stops: tuple[Stop, ...]) -> Any:

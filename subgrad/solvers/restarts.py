@@ -77,11 +77,12 @@ class Restarted:
     .. math:: \sum_{n=-1}^{K} 3 \lceil M D_n / ε_n \rceil^2, \qquad
        D_n = \sup \{ d(x, X^*) : f(x) \le f^* + 5 ε_n \}
 
-    steps if f(x_0) < f* + 5 ε_K: the restarts find out how f grows (linear
+        steps if f(x_0) < f* + 5 ε_K: the restarts find out how f grows (linear
     convergence, if it is sharp) without being told, at the price of K + 2 copies. They
-    are one batch: a step is one call of the oracle with all of them, and one more at the
-    best of their points. J. Renegar and B. Grimmer, A simple nearly optimal restart scheme for
-    speeding up first-order methods, Found. Comput. Math. 22 (2022).
+    are one batch: a step is one call of the oracle with all of them, and one more at
+    the     best of their points. J. Renegar and B. Grimmer, A simple nearly optimal
+    restart scheme for     speeding up first-order methods, Found. Comput. Math. 22
+    (2022).
 
     eps is a number or one per problem, in units of f; by the name "restarts" it is what
     the Gap among the stops asks for, 1e-6 max(1, |f*|) without one, |f*| being replaced

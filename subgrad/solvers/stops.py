@@ -18,6 +18,7 @@ import numpy as np
 
 from subgrad._check import Array, count
 from subgrad.core import Mask, norm
+from subgrad.solvers.state import every, some
 
 if TYPE_CHECKING:
     from subgrad.solvers.cuts import Cuts
@@ -219,21 +220,26 @@ class ZeroSubgradient(Stop):
     reason: ClassVar[str] = "a subgradient is zero: x is a minimiser"
 
     def watch(self, problem: Problem, cuts: Cuts | None) -> Watch:
-        C, last = problem.constraint, None
+        C = problem.constraint
+        last: Any = None
 
         def check(state: State) -> bool | Mask:
             nonlocal last
             x, g = state.x, state.subgradient
             done: bool | Mask = False
             # The square of a tiny g is zero before g is.
-            if not state.squared.all():
+            if not every(state.squared):
                 done = np.asarray(~g.any(-1))
             if C is not None:
-                if last is not None and np.any(still := (x == last).all(-1)):
+                # Where x is still, f is: comparing values first costs next to nothing.
+                still = np.False_ if last is None else state.value == last.value
+                if some(still):
+                    still = still & (x == last.x).all(-1)
+                if some(still):
                     far = (1 + norm(x)) / np.where(state.squared > 0, norm(g), 1.0)
                     back = C._project(x - far[..., None] * g)
                     done = done | (still & (back == x).all(-1))
-                last = x
+                last = state
             if state.limit is not None and np.any(done):
                 done = done & (state.limit[0] <= problem.feasibility)
             return done

@@ -32,13 +32,15 @@ from typing import Any
 
 import numpy as np
 
-from subgrad._check import Array
-from subgrad.core import Function, Set
+from subgrad._check import Array, nonnegative, vector
+from subgrad.core import Function, Set, a_function, a_set
 from subgrad.functions.indicator import Indicator
 from subgrad.functions.separable import Separable
 from subgrad.functions.support import Support
 from subgrad.sets.box import Box
 from subgrad.sets.simplex import CappedSimplex
+from subgrad.solvers.certificate import granted, restricted
+from subgrad.solvers.problem import split
 from subgrad.solvers.structured.form import joint, matrix
 from subgrad.solvers.structured.terms import Structure, structure, unscaled
 
@@ -132,34 +134,65 @@ class DualCertificate:
 
     x (n,) is the point near which minimisers are looked for where it matters. A
     multiplier is None for an atom of x itself that is minimised over together with the
-    quadratic. `radius` None: no distance is needed, or it is found from f, x and the
-    multipliers; a number is a bound on the distance from x to a minimiser that is
-    believed, and the bound holds on that condition.
+    quadratic. `radius`, if given, is a bound on the distance from x to a minimiser that
+    is believed, as is `constraint`: f is then considered on that set.
     """
 
     x: Array
     multipliers: tuple[Any, ...]
     lower_bound: float
     radius: float | None = None
+    constraint: Set | None = None
 
-    def verify(self, f: Function) -> bool:
-        """Whether f has the bound, everything computed afresh."""
-        s = structure(f, len(self.x))
-        if len(self.multipliers) != len(s.terms):
+    def verify(self, f: Function, constraints: Any = ()) -> bool:
+        """Whether f has the bound, everything computed afresh.
+
+        f is given without the constraint set, or with it. Constraint functions change
+        nothing: the bound holds without them.
+        """
+        x = vector("x", self.x, a_function("f", f).n)
+        if x.ndim != 1:
+            raise ValueError(f"x must have shape (n,), got {x.shape}")
+        radius: Any = self.radius
+        if radius is not None:
+            radius = nonnegative("radius", radius)
+            if radius.ndim:
+                raise ValueError(f"radius must be one number, got {radius.shape}")
+            radius = float(radius)
+        if self.constraint is not None:
+            C = a_set("constraint", self.constraint)
+            f = restricted(split(f)[0] or f, C)
+        s = structure(f, len(x))
+        if not isinstance(self.multipliers, tuple | list):
+            kind = type(self.multipliers).__name__
+            raise TypeError(f"multipliers must be a tuple of arrays, got {kind}")
+        multipliers = tuple(
+            None if y is None else vector("multipliers", y, None)
+            for y in self.multipliers
+        )
+        shapes = [(t.op.rows,) for t in s.terms]
+        if len(shapes) != len(multipliers) or any(
+            y is not None and y.shape != shape
+            for y, shape in zip(multipliers, shapes, strict=True)
+        ):
             return False
-        for y, t in zip(self.multipliers, s.terms, strict=True):
-            if y is not None and np.shape(y) != (t.op.rows,):
-                return False
-        raw, _, _ = _bound(s, self.x, self.multipliers, self.radius)
-        return bool(raw >= self.lower_bound)
+        missing = [t for t, y in zip(s.terms, multipliers, strict=True) if y is None]
+        if len(missing) > 1 or any(not t.own for t in missing):
+            return False
+        raw, blur, _ = _bound(s, x, multipliers, radius)
+        return granted(np.asarray(raw - ULPS / 2 * EPS * blur), self.lower_bound, ())
 
 
 def dual_bound(
-    s: Structure, x: Array, multipliers: tuple[Any, ...], radius: float | None = None
+    s: Structure,
+    x: Array,
+    multipliers: tuple[Any, ...],
+    radius: float | None = None,
+    constraint: Set | None = None,
 ) -> DualCertificate:
     """The certificate of these multipliers, moved into the domains first."""
     raw, blur, moved = _bound(s, x, multipliers, radius)
-    return DualCertificate(x, moved, raw - ULPS * EPS * blur, radius)
+    return DualCertificate(x, moved, raw - ULPS * EPS * blur, radius, constraint)
 
 
 def _bound(
@@ -167,8 +200,6 @@ def _bound(
 ) -> tuple[float, float, tuple[Any, ...]]:
     """The bound as computed, the size of what was summed, and the moved multipliers."""
     left = [t for t, y in zip(s.terms, multipliers, strict=True) if y is None]
-    if len(left) > 1 or any(not t.own for t in left):
-        raise ValueError("only one atom of x itself can be without multiplier")
     ys = [
         None if y is None else to_domain(t.h, y)
         for t, y in zip(s.terms, multipliers, strict=True)
@@ -204,9 +235,9 @@ def _bound(
         )
         along = float(flat @ x)
         blur += float(np.abs(flat) @ np.abs(x))
-        reach = radius
-        if reach is None:
-            reach = _reach(s, x, moved, bound + along, away)
+        reach = _reach(s, x, moved, bound + along, away)
+        if radius is not None:
+            reach = min(reach, radius)
         bound += along - away * reach
     return bound, blur, moved
 
@@ -261,8 +292,8 @@ def _reach(
         sigma = least_singular(np.concatenate(rows))
         if sigma > 2 * r:
             return max((P - L + spread) / (sigma - r), 0.0)
-    if rows and not s.q.any():
-        return np.inf  # closer to a solution there will be enough of them
+    if rows and not s.q.any() and not P - L <= 1e-5 * max(1.0, abs(P)):
+        return np.inf  # closer to a solution there may be enough of them
     center, radius = s.sublevel
     return radius + float(np.linalg.norm(x - center))
 

@@ -38,7 +38,7 @@ class Stuck(Stop):
     """A method with certificates that no longer comes closer."""
 
     status: ClassVar[str] = "stalled"
-    reason: ClassVar[str] = "rounding keeps the method from coming closer"
+    reason: ClassVar[str] = "rounding keeps the run from coming closer"
 
     def watch(self, problem: Problem, cuts: Any) -> Watch:
         return lambda state: state.memory.stuck
@@ -69,7 +69,7 @@ class Structured:
             raise ValueError("Structured takes no constraints g(x) <= 0, only a set")
         f = restricted(problem.function, problem.constraint)
         with one_thread():
-            return _state(0, Run(form_of(f, x.shape[-1]), x, self.dual))
+            return _state(0, Run(form_of(f, x.shape[-1]), x, self.dual, problem))
 
     def step(self, problem: Problem, state: State) -> State:
         """One step of the multipliers."""
@@ -93,8 +93,12 @@ PATIENCE = 12  # steps without progress
 class Run:
     """A method at work on one form, with the best point and the best bound so far."""
 
-    def __init__(self, form: Form, x0: Array, dual: Any = None) -> None:
-        self.form, self.source = form, form.source
+    def __init__(
+        self, form: Form, x0: Array, dual: Any = None, problem: Any = None
+    ) -> None:
+        self.form, self.source, self.x0 = form, form.source, x0
+        self.constraint = None if problem is None else problem.constraint
+        self.radius = None if problem is None else problem.radius
         self.method = AugmentedLagrangian(form, *_start(form, x0, dual))
         self.x = feasible(self.source, x0)
         self.value = self.source.value(self.x)
@@ -118,7 +122,10 @@ class Run:
         value = self.source.value(x)
         if value < self.value or not np.isfinite(self.value):
             self.x, self.value = x, value
-        found = dual_bound(self.source, self.x, y)
+        far = None
+        if self.radius is not None:
+            far = float(self.radius + np.linalg.norm(self.x - self.x0))
+        found = dual_bound(self.source, self.x, y, far, self.constraint)
         if found.lower_bound > self.lower:
             self.certificate = found
         self.looks += 1

@@ -140,10 +140,10 @@ class Systems:
                 new = pick[(d[pick] == 0) & (J.e[pick] > 0)]
                 parts.append(np.sqrt(J.e[new])[:, None] * V[new])
             parts.append(B)
-        B = np.concatenate(parts)
         y = r / D
-        if not len(B):
+        if not sum(map(len, parts)):
             return y
+        B = np.concatenate(parts)
         C = B / D
         S = C @ B.T
         S[np.diag_indices(len(S))] += 1.0
