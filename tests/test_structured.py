@@ -314,3 +314,75 @@ def test_the_dual_form_is_that_of_squares_and_equations():
     assert fenchel(structure(lad(rng))) is None
     assert fenchel(structure(boxed(rng))) is None
     assert form_of(lasso(rng), 50).n == 20
+
+
+def between(low, up):
+    return Box(Interval(np.array(low, float), np.array(up, float)))
+
+
+ROWS = np.array([[0.3, -1.0, 0.4], [1.2, 0.1, -0.7], [0.5, 0.8, 0.9]])
+ONES = np.ones((1, 3))
+U = variable(3)
+BOTTOMLESS = [
+    max_entry(np.array([[1.0, 2.0, 0.5], [0.5, 1.0, 1.0]]) @ U),
+    norm1(U) + 2.0 * U[0],
+    hinge_loss(U) + Indicator(between([0, 0, 0], [1, 1, np.inf]))(U) - 0.1 * U[2],
+]
+NOWHERE = [
+    norm1(U) + Indicator(between([1, 2], [1, 2]))(np.ones((2, 3)) @ U),
+    squared_norm(U)
+    + Indicator(between([-1] * 3, [1] * 3))(U)
+    + Indicator(between([10], [10]))(ONES @ U),
+    norm1(ROWS @ U - 1.0)
+    + Indicator(between([2] * 3, [3] * 3))(U)
+    + Indicator(between([-np.inf], [0]))(ONES @ U),
+    norm2(ROWS @ U) + Indicator(Simplex(3))(U) + Indicator(between([2], [5]))(ONES @ U),
+]
+
+
+@pytest.mark.parametrize("f", BOTTOMLESS)
+def test_unbounded_functions_are_proved_so(f):
+    found = minimize(f, np.zeros(3))
+    assert found.status == "unbounded" and not found.success
+    assert "'structured'" in found.message
+    assert found.certificate.verify(f)
+    assert not replace(found.certificate, direction=np.zeros(3)).verify(f)
+    assert not replace(found.certificate, direction=np.ones(3)).verify(f)
+    assert not found.certificate.verify(f + squared_norm(U))
+
+
+@pytest.mark.parametrize("f", NOWHERE)
+def test_empty_domains_are_proved(f):
+    found = minimize(f, np.zeros(3))
+    assert found.status == "infeasible" and not found.success
+    assert found.fun == found.gap == np.inf and np.isneginf(found.lower_bound)
+    proof = found.certificate
+    assert proof.radius > 1e7 and proof.verify(f)
+    assert not replace(proof, radius=1e30).verify(f)
+    negative = tuple(None if y is None else -y for y in proof.multipliers)
+    assert not replace(proof, multipliers=negative).verify(f)
+    assert not proof.verify(norm1(ROWS @ U - 1.0))
+
+
+def test_a_constraint_set_is_part_of_the_structure():
+    f = norm1(ROWS @ U - 1.0)
+    found = minimize(f, np.zeros(3), constraint=between([-0.1] * 3, [0.2] * 3))
+    assert found.success and np.all(np.abs(found.x - 0.05) <= 0.15 + 1e-12)
+    assert found.certificate.verify(f)
+    with_set = f + Indicator(found.certificate.constraint)
+    assert found.certificate.verify(with_set)
+    assert_allclose(found.fun, reference(with_set(U)), rtol=1e-6)
+    level = f + Indicator(between([1], [1]))(ONES @ U)
+    empty = minimize(level, np.zeros(3), constraint=between([-0.1] * 3, [0.2] * 3))
+    assert empty.status == "infeasible" and empty.certificate.verify(level)
+
+
+def test_an_earlier_result_is_a_start():
+    rng = np.random.default_rng(0)
+    A, b, x = rng.standard_normal((20, 50)), rng.standard_normal(20), variable(50)
+    loss, found, steps = 0.5 * squared_norm(A @ x - b), np.zeros(50), []
+    for weight in (3.0, 2.9, 2.9):
+        found = minimize(loss + weight * norm1(x), found, stop=Gap(1e-8))
+        assert found.success
+        steps.append(int(found.nit))
+    assert steps[1] <= steps[0] and steps[2] <= 1

@@ -20,6 +20,7 @@ from subgrad.solvers.certificate import (
 )
 from subgrad.solvers.cuts import Cuts
 from subgrad.solvers.problem import Problem
+from subgrad.solvers.rays import RayCertificate, falls_along
 from subgrad.solvers.result import Outcome, Result
 from subgrad.solvers.stops import Gap, Stop
 
@@ -141,7 +142,7 @@ def _result(
         )
     free = bundle is None and problem.limit is None and problem.optimum is None
     if free and not broken:
-        _mark_unbounded(problem, x0, x, outcome)
+        certificate = _mark_unbounded(problem, x0, x, outcome) or certificate
     lower = np.minimum(lower, fun)
     message = outcome.message()
     return Result(
@@ -223,22 +224,17 @@ def _unmet(
     return np.where(none, value, fun), certificate, none
 
 
-def _mark_unbounded(problem: Problem, x0: Array, x: Array, outcome: Outcome) -> None:
-    r"""Say "unbounded" where f falls without bound along a direction, which is proved:
-
-    .. math:: f_\infty(d) < 0, \quad d \text{ in the recession cone of } C
+def _mark_unbounded(problem: Problem, x0: Array, x: Array, outcome: Outcome) -> Any:
+    """Say "unbounded" where that is proved, by the certificate returned.
 
     The last move from x0 to the best point and the negative subgradient are tried, each
-    moved into the cone.
+    moved into the recession cone of the constraint.
     """
-    from subgrad.calculus.recession import recession_function
-
-    open_ = ~outcome.proved
     f, C = problem.function, problem.constraint
-    if not open_.any() or not np.isneginf(f.infimum):
-        return
+    ray = np.zeros(x.shape)
+    if outcome.proved.all() or not np.isneginf(f.infimum):
+        return None
     try:
-        slope = recession_function(f)
         cone = None if C is None else C.recession_cone()
         g = f._oracle(x)[1]
         for d in (x - x0, -g):
@@ -246,16 +242,14 @@ def _mark_unbounded(problem: Problem, x0: Array, x: Array, outcome: Outcome) -> 
             size = norm(d)
             d = d / np.where(size > 0, size, 1.0)[..., None]
             d = d if cone is None else cone._project(d)
-            back = slope._value(-d)
-            # Slopes that cancel leave a rounding of the size of what they were.
-            size = np.where(np.isfinite(back), np.abs(back), 0.0) + norm(g) * norm(d)
-            falls = slope._value(d) < -1e-9 * size
-            new = open_ & falls
+            new = falls_along(f, d) & ~outcome.proved
             outcome.status[new] = "unbounded"
+            ray = np.where(new[..., None], d, ray)
     except (NotImplementedError, ValueError):
         # No rule is known, or no projection, or f takes any number of arguments and
         # the rule asks for one domain: nothing is proved.
-        return
+        return None
     outcome.reasons["unbounded"] = (
         "f is unbounded below: it falls for ever along a direction of its domain"
     )
+    return RayCertificate(ray, C) if ray.any() else None

@@ -16,6 +16,7 @@ from subgrad.solvers.state import State
 from subgrad.solvers.stops import Stop, Watch
 from subgrad.solvers.structured.augmented_lagrangian import AugmentedLagrangian
 from subgrad.solvers.structured.certificate import DualCertificate, dual_bound
+from subgrad.solvers.structured.extremes import EmptyDomain, empty_domain
 from subgrad.solvers.structured.form import Form, fenchel, matrix, primal, smooth
 from subgrad.solvers.structured.terms import Structure, structure
 from subgrad.solvers.structured.threads import one_thread
@@ -31,6 +32,19 @@ def form_of(f: Function, n: int) -> Form:
     # What the atoms cannot do they say here.
     form.jacobians(zero, one), form.dual_prox(zero, one)
     return form
+
+
+@dataclass(frozen=True)
+class Infeasible(Stop):
+    """Multipliers that leave no point in the domain."""
+
+    status: ClassVar[str] = "infeasible"
+    reason: ClassVar[str] = (
+        "f is +inf at every point within the radius of the certificate"
+    )
+
+    def watch(self, problem: Problem, cuts: Any) -> Watch:
+        return lambda state: isinstance(state.certificate, EmptyDomain)
 
 
 @dataclass(frozen=True)
@@ -60,7 +74,7 @@ class Structured:
     """
 
     dual: Any = None
-    stops: ClassVar[Stop] = Stuck()
+    stops: ClassVar[Stop] = Infeasible() | Stuck()
     certified: ClassVar[bool] = True
 
     def init(self, problem: Problem, x: Array) -> State:
@@ -102,7 +116,7 @@ class Run:
         self.method = AugmentedLagrangian(form, *_start(form, x0, dual))
         self.x = feasible(self.source, x0)
         self.value = self.source.value(self.x)
-        self.certificate: DualCertificate | None = None
+        self.certificate: DualCertificate | EmptyDomain | None = None
         self.looks, self.since, self.goal = 1, 0, np.inf
 
     @property
@@ -116,6 +130,7 @@ class Run:
 
     def step(self) -> None:
         """One step of the method, and a look at what it found."""
+        before = self.form.pair(self.method.x, self.method.y)[1]
         self.method.step()
         x, y = self.form.pair(self.method.x, self.method.y)
         x = feasible(self.source, x)
@@ -128,6 +143,8 @@ class Run:
         found = dual_bound(self.source, self.x, y, far, self.constraint)
         if found.lower_bound > self.lower:
             self.certificate = found
+        if not np.isfinite(self.value):
+            self._look_for_emptiness(before, y, x)
         self.looks += 1
         size = self.value - self.lower
         if not np.isfinite(size):
@@ -135,6 +152,15 @@ class Run:
         better = size < 0.5 * self.goal
         self.since = 0 if better else self.since + 1
         self.goal = size if better else self.goal
+
+    def _look_for_emptiness(self, old: Any, new: Any, x: Array) -> None:
+        moves = tuple(
+            None if a is None or b is None else a - b
+            for a, b in zip(new, old, strict=True)
+        )
+        found = empty_domain(self.source, moves, x, self.constraint)
+        if found is not None:
+            self.certificate = found
 
 
 def _start(form: Form, x0: Array, dual: Any) -> tuple[Any, Any]:
