@@ -164,7 +164,8 @@ def _unit(form: Form, rho: Array, square: float) -> float:
     for k, at, scale in zip(form.blocks, form.cuts, rho, strict=True):
         for z in (form.b[at] + sign[at], form.b[at] - sign[at]):
             largest = max(largest, _slopes(k.h, z) / scale)
-    return (largest or 1.0) / typical
+    # A tenth measured better on maxima and logistic losses, and no worse elsewhere.
+    return 0.1 * (largest or 1.0) / typical
 
 
 def _slopes(h: object, z: Array) -> float:
