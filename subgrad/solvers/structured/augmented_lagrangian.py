@@ -69,7 +69,7 @@ class AugmentedLagrangian:
         each = form.spread(sigmas)
         x, z = xk, self.z
         low = float(np.sqrt(D.min()))
-        settled = False
+        settled, first, last, still = False, 0.0, np.inf, 0
         for used in range(INNER + 1):
             w = yk + each * z
             y = form.dual_prox(w, sigmas)
@@ -78,8 +78,13 @@ class AugmentedLagrangian:
             away = float(np.sum(np.square(y - yk) / each)) + back * _square(x - xk)
             size = np.sqrt(self.square * _square(y))
             floor = 3 * EPS * (size + np.linalg.norm(form.c) + np.linalg.norm(slope))
-            if np.linalg.norm(g) <= max(0.1 * np.sqrt(away) * low, floor):
-                settled = True
+            error = float(np.linalg.norm(g))
+            first = error if used == 0 else first
+            # Newton's method near the end stands still at what rounding leaves.
+            still = still + 1 if error > 0.5 * last else 0
+            last = min(error, last)
+            settled = error <= max(0.1 * np.sqrt(away) * low, floor)
+            if settled := settled or (still > 1 and error <= 1e-4 * first):
                 break
             if used == INNER:
                 break
@@ -100,7 +105,7 @@ class AugmentedLagrangian:
         self.y = form.dual_prox(yk + each * self.z, sigmas)
         if used <= 0.6 * INNER:
             faster = 3 if used <= 2 else 1
-            most = 1e10 if self.strong else 1e6
+            most = 1e20 if self.strong else 1e6
             self.sigma = min(faster * self.grow * sigma, most * self.unit)
 
     def _search(

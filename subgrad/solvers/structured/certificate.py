@@ -215,13 +215,13 @@ def _bound(
         if y is not None:
             value = conjugate_value(t.h, y)
             total += float(y @ t.b) - value
-            blur += float(np.abs(y) @ np.abs(t.b)) + abs(value)
+            z = t.op.forward(x)
+            blur += float(np.abs(y) @ (np.abs(t.b) + np.abs(z))) + abs(value)
     moved = tuple(ys)
     if left:
         value = float(joint(left[0].h, s).conjugate()._value(-r))
         bound = total - value if np.isfinite(value) else -np.inf
         return bound, blur + abs(total), moved
-    size = np.abs(r) + np.abs(s.c)
     r, curved = r + s.c, s.q > 0
     bound = total - float(np.sum(np.square(r[curved]) / (2 * s.q[curved])))
     if not np.isfinite(bound):
@@ -229,15 +229,18 @@ def _bound(
     blur += abs(total - bound)
     if not np.all(curved):
         flat = np.where(curved, 0.0, r)
-        # The products with A are wrong by about as much.
-        away = float(
-            np.linalg.norm(flat) + EPS * np.linalg.norm(np.where(curved, 0.0, size))
-        )
+        # The products with A are wrong by about as much as this.
+        size = float(np.linalg.norm(s.c))
+        for length, y in zip(s.lengths, ys, strict=True):
+            size += 0.0 if y is None else length * float(np.linalg.norm(y))
+        away = float(np.linalg.norm(flat)) + EPS * size
         along = float(flat @ x)
         blur += float(np.abs(flat) @ np.abs(x))
         reach = _reach(s, x, moved, bound + along, away)
         if radius is not None:
             reach = min(reach, radius)
+        # A change of y by rounding changes r by as much.
+        blur += size * reach
         bound += along - away * reach
     return bound, blur, moved
 

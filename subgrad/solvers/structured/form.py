@@ -73,6 +73,18 @@ def matrix(op: Operator) -> Any:
     return op.dense() if op.rows * op.cols <= DENSE else None
 
 
+def square(op: Operator) -> float:
+    """The sum of the squares of the entries, estimated where there is no matrix."""
+    if isinstance(op, Diagonal):
+        return float(np.sum(np.broadcast_to(op.w**2, (op.rows,))))
+    A = matrix(op)
+    if A is None:
+        v = np.random.default_rng(0).standard_normal((8, op.cols))
+        return float(np.square(op.forward(v)).sum() / 8)
+    data = A if isinstance(A, np.ndarray) else A.data
+    return float(np.linalg.norm(data)) ** 2
+
+
 class Star(Function):
     """f* by what is known of f, a function of n arguments."""
 
@@ -110,14 +122,7 @@ class Block:
     @cached_property
     def square(self) -> float:
         """The sum of the squares of the entries of A, at least for a matrix."""
-        if self.diagonal is not None:
-            return float(np.sum(np.broadcast_to(self.diagonal**2, (self.op.rows,))))
-        A = self.matrix
-        if A is None:
-            v = np.random.default_rng(0).standard_normal((8, self.op.cols))
-            return float(np.square(self.op.forward(v)).sum() / 8)
-        data = A if isinstance(A, np.ndarray) else A.data
-        return float(np.linalg.norm(data)) ** 2
+        return square(self.op)
 
 
 @dataclass(frozen=True, eq=False)

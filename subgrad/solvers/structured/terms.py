@@ -70,6 +70,13 @@ class Structure:
         return x
 
     @cached_property
+    def lengths(self) -> list[float]:
+        """The Frobenius norms of the maps."""
+        from subgrad.solvers.structured.form import square
+
+        return [float(np.sqrt(square(t.op))) for t in self.terms]
+
+    @cached_property
     def sublevel(self) -> tuple[Array, float]:
         """A point, and a bound on its distance to minimisers, inf if none is known."""
         from subgrad.solvers.level_sets import sublevel_radius
