@@ -86,6 +86,11 @@ def directional(row: Row, x: np.ndarray) -> bool:
     return fits(row.f.directional_derivative(x, np.ones(row.n)), (len(x),))
 
 
+def prox_jacobian(row: Row, x: np.ndarray) -> bool:
+    ones = np.ones(row.n)
+    return all(fits(row.f.prox_jacobian(p).apply(ones), (row.n,)) for p in x[:4])
+
+
 def batch(row: Row, x: np.ndarray) -> bool:
     pair = np.stack([x, x[::-1]])
     h = row.f.subdifferential(pair).support(np.ones(row.n))
@@ -99,6 +104,11 @@ def function_in_cvxpy(row: Row, x: np.ndarray) -> bool:
 def face(S: sg.Set, y: np.ndarray) -> bool:
     bounded = y[np.isfinite(S.support(y))]
     return all(fits(S.exposed_face(d).support(d), ()) for d in bounded)
+
+
+def projection_jacobian(S: sg.Set, y: np.ndarray) -> bool:
+    each = [S._project_jacobian(p) for p in y] if S.project(y).size else []
+    return all(fits(J.apply(y[0]), (S.dim,)) for J in each)
 
 
 def normal_cone(S: sg.Set, y: np.ndarray) -> bool:
@@ -115,6 +125,7 @@ ATOM: dict[str, Callable[[Any, np.ndarray], bool]] = {
     "∂f": lambda row, x: fits(row.f.subdifferential(x[0]).support(np.ones(row.n)), ()),
     "f'(x; d)": directional,
     "prox": lambda row, x: fits(row.f.prox(x), x.shape),
+    "prox Jacobian": prox_jacobian,
     "conjugate": lambda row, x: fits(row.f.conjugate().value(x), (len(x),)),
     "cvxpy": function_in_cvxpy,
     "batch": batch,
@@ -123,6 +134,7 @@ SET: dict[str, Callable[[Any, np.ndarray], bool]] = {
     "support": lambda S, y: fits(S.support(y), (len(y),)),
     "face": face,
     "projection": lambda S, y: fits(S.project(y), y.shape),
+    "its Jacobian": projection_jacobian,
     "normal cone": normal_cone,
     "cvxpy": set_in_cvxpy,
 }

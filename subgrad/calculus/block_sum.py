@@ -18,6 +18,7 @@ import numpy as np
 
 from subgrad._budget import spend
 from subgrad._check import Array, count, positive
+from subgrad._jacobian import AnyJacobian, blocks
 from subgrad.calculus.scale import scaled_set
 from subgrad.calculus.stack import Product
 from subgrad.calculus.sum import add_slopes
@@ -118,10 +119,16 @@ class BlockProduct(_BlockSet):
     def _project(self, y: Array) -> Array:
         return joined(self.base._project(split(y, self.m)), self.m)
 
+    def _project_jacobian(self, y: Array) -> Any:
+        return self._apart()._project_jacobian(y)
+
     def _contains(self, z: Array, tol: float) -> Array:
         # Block by block, so that sets that know their members by an inequality use it:
         # the distances add up to at most tol (1 + |z|).
         return self._all(self.base._contains(split(z, self.m), tol / self.m**0.5))
+
+    def _gauge(self, z: Array) -> Any:
+        return self._apart()._gauge(z)
 
     def _frame(self) -> Any:
         return self._apart()._frame()
@@ -293,6 +300,14 @@ class BlockSum(_Blocks):
     def _prox(self, x: Array, t: Array) -> Array:
         each = np.asarray(t)[..., None] * self.weights
         return joined(self.h._prox(split(x, self.m), each), self.m)
+
+    def _prox_jacobian(self, x: Array, t: Any) -> AnyJacobian:
+        if np.shape(self.h._value(np.zeros(self.k))):
+            raise NotImplementedError("BlockSum.prox_jacobian: h a batch of functions")
+        steps = np.broadcast_to(t * self.weights, (self.m,))
+        pairs = zip(split(x, self.m), steps, strict=True)
+        parts = [self.h._prox_jacobian(b, s) for b, s in pairs]
+        return blocks(parts, self.k * np.arange(1, self.m + 1))
 
     def conjugate(self) -> Function:
         r"""sum_j w_j h*(g_j / w_j)."""

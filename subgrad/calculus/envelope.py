@@ -70,6 +70,12 @@ class MoreauEnvelope(Function):
     def _prox(self, x: Array, t: Array) -> Array:
         return x - t[..., None] * self._gradient(x, t + self.t)
 
+    def _prox_jacobian(self, x: Array, t: Any) -> Any:
+        """I - a (I - J), J that of the prox of (t + s) f at x, a = t / (t + s)."""
+        total = t + self.t
+        C = self.f._prox_jacobian(x, total).complement()
+        return C.times(t / total).complement()
+
     def conjugate(self) -> Function:
         from subgrad.functions.quadratic import SquaredNorm
 

@@ -14,10 +14,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from subgrad._check import Array
+from subgrad._jacobian import GeneralJacobian, Jacobian, carried, of_corners
 from subgrad.affine import AffineMap, Diagonal, Matrix, Operator, chain, identity
 from subgrad.calculus.scale import ScaledSet, scaled_set
 from subgrad.calculus.sum import MinkowskiSum, mark
 from subgrad.core import Function, Mask, Set, _nearest, norm
+from subgrad.operators import Pick
 from subgrad.sets.ball import Ball
 from subgrad.sets.box import Box
 
@@ -63,6 +65,16 @@ class LinearImage(Set):
 
     def _project(self, y: Array) -> Array:
         return self._each(y, project_terms)
+
+    def _project_jacobian(self, y: Array) -> Any:
+        r"""A J Aᵀ / c where AᵀA = c I; of few corners that of a polyhedron."""
+        c = self.op.T.tight
+        if c:
+            J = self.base._project_jacobian(self.op.adjoint(y) / c)
+            return GeneralJacobian(
+                lambda x: self.op.forward(J.apply(self.op.adjoint(x))) / c, self.dim
+            )
+        return of_corners(self, y)
 
     def _contains(self, z: Array, tol: float) -> Array:
         """Of an injective map: whether the one s with A s = z is a member of S."""
@@ -282,13 +294,20 @@ class Precomposed(Function):
         return x + self.op.adjoint(self.f._prox(z, c * t) - z) / c
 
     def _prox_jacobian(self, x: Array, t: Any) -> Any:
-        r"""I + Aᵀ (D - I) A / c, D that of f; for a multiple of the identity, D."""
-        c = self.op.tight
-        if not c or self.op.scalar is None:
+        r"""I + Aᵀ (J - I) A / c, J that of f; for a multiple of the identity, J."""
+        c, op = self.op.tight, self.op
+        if not c:
             raise NotImplementedError(
-                "f(A x + b).prox_jacobian: only for A a multiple of I"
+                "f(A x + b).prox_jacobian: only if A Aᵀ is a multiple of I"
             )
-        return self.f._prox_jacobian(self.map._forward(x), c * t)
+        J = self.f._prox_jacobian(self.map._forward(x), c * t)
+        if op.scalar is not None:
+            return J
+        if isinstance(J, Jacobian) and isinstance(op, Pick):
+            return carried(J, np.arange(op.cols)[op.index], op.cols)
+        return GeneralJacobian(
+            lambda v: v + op.adjoint(J.apply(z := op.forward(v)) - z) / c, len(x)
+        )
 
     def conjugate(self) -> Function:
         r"""Of f(w x + b), w != 0 per coordinate, and of h_S(A x + b), S bounded:

@@ -49,6 +49,12 @@ class ScaledSet(Set):
         a = self.factor[..., None]
         return a * self.base._project(y / a)
 
+    def _project_jacobian(self, y: Array) -> Any:
+        return self.base._project_jacobian(y / self.factor)
+
+    def _gauge(self, z: Array) -> Any:
+        return self.base._gauge(z / self.factor)
+
     def _costs(self, d: Array) -> Array:
         return np.abs(self.factor)[..., None] * self.base._costs(self._turned(d))
 
@@ -194,21 +200,21 @@ class Scaled(Function):
         return self.f._prox(x, t * self.a)
 
     def _prox_jacobian(self, x: Array, t: Any) -> Any:
-        return self.f._prox_jacobian(x, t * self._positive())
+        if self.a == 0:
+            return self.f.domain._project_jacobian(x)
+        return self.f._prox_jacobian(x, t * self.a)
 
     def _dual_prox(self, y: Array, s: Any) -> Array:
         """a prox of (s / a) f* at y / a."""
-        a = self._positive()
+        if np.any(self.a == 0):
+            return super()._dual_prox(y, s)
+        a = self.a
         return a[..., None] * self.f._dual_prox(y / a[..., None], s / a)
 
     def _dual_prox_jacobian(self, y: Array, s: Any) -> Any:
-        a = self._positive()
-        return self.f._dual_prox_jacobian(y / a[..., None], s / a)
-
-    def _positive(self) -> Array:
         if np.any(self.a == 0):
-            raise NotImplementedError("the derivative of the prox of 0 f")
-        return self.a
+            return super()._dual_prox_jacobian(y, s)
+        return self.f._dual_prox_jacobian(y / self.a[..., None], s / self.a)
 
     def conjugate(self) -> Function:
         r"""(a f)*(g) = a f*(g / a)."""

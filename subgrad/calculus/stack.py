@@ -14,6 +14,7 @@ from subgrad._batch import every
 from subgrad._budget import blocks as shares
 from subgrad._budget import join
 from subgrad._check import Array
+from subgrad._jacobian import AnyJacobian, blocks
 from subgrad.calculus.sum import add_slopes, as_function
 from subgrad.core import Function, Mask, Set, a_set, norm
 from subgrad.interval import Interval
@@ -82,6 +83,14 @@ class Product(Set):
 
     def _project(self, y: Array) -> Array:
         return self._map(lambda p, b: p._project(b), y)
+
+    def _project_jacobian(self, y: Array) -> AnyJacobian:
+        pairs = zip(self.parts, self._blocks(y), strict=True)
+        return blocks([p._project_jacobian(b) for p, b in pairs], self.cuts)
+
+    def _gauge(self, z: Array) -> Any:
+        pairs = zip(self.parts, self._blocks(z), strict=True)
+        return max(p._gauge(b) for p, b in pairs)
 
     def _frame(self) -> Any:
         frames = [p._frame() for p in self.parts]
@@ -220,6 +229,16 @@ class Stacked(Function):
 
     def _prox(self, x: Array, t: Array) -> Array:
         return _join(self._each(lambda f, b: f._prox(b, t), x))
+
+    def _prox_jacobian(self, x: Array, t: Any) -> AnyJacobian:
+        return blocks(self._each(lambda f, b: f._prox_jacobian(b, t), x), self.cuts)
+
+    def _dual_prox(self, y: Array, s: Any) -> Array:
+        return _join(self._each(lambda f, b: f._dual_prox(b, s), y))
+
+    def _dual_prox_jacobian(self, y: Array, s: Any) -> AnyJacobian:
+        each = self._each(lambda f, b: f._dual_prox_jacobian(b, s), y)
+        return blocks(each, self.cuts)
 
     def conjugate(self) -> Function:
         return Stacked(tuple(f.conjugate() for f in self.parts))

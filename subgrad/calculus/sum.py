@@ -17,6 +17,7 @@ import numpy as np
 from subgrad._batch import every
 from subgrad._budget import budgets, join
 from subgrad._check import Array, real
+from subgrad._jacobian import of_corners
 from subgrad.affine import AffineMap, same
 from subgrad.core import Function, Mask, Set
 from subgrad.interval import Interval
@@ -59,6 +60,9 @@ class MinkowskiSum(Set):
         from subgrad.calculus.precompose import project_terms
 
         return self._each(y, project_terms)
+
+    def _project_jacobian(self, y: Array) -> Any:
+        return of_corners(self, y)
 
     def _corners(self) -> Any:
         total, rays = np.zeros((1, self.dim)), np.zeros((0, self.dim))

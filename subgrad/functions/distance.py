@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from subgrad._check import Array
+from subgrad._jacobian import GeneralJacobian, Jacobian
 from subgrad.core import Function, Set, norm, unit
 from subgrad.sets.ball import Ball, ConeBall
 from subgrad.sets.box import point
@@ -68,6 +69,19 @@ class Distance(Function):
         size = norm(x - p)
         share = np.minimum(1.0, t / np.where(size > 0, size, 1.0))
         return x + share[..., None] * (p - x)
+
+    def _prox_jacobian(self, x: Array, t: Any) -> Any:
+        r"""I - (t / |r|) (C - w wᵀ) where |r| > t, r = x - P(x) = |r| w, C = I - J."""
+        J, away = self.S._project_jacobian(x), x - self.S._project(x)
+        size = float(norm(away))
+        if size <= t:
+            return J
+        share, w, C = float(t) / size, away / size, J.complement()
+        if isinstance(C, Jacobian) and C.u is None:
+            return Jacobian(1 - share * C.d, w, 1.0)  # w lies where C is 1
+        return GeneralJacobian(
+            lambda v: v - share * (C.apply(v) - w * (w @ v)), x.shape[-1]
+        )
 
     def conjugate(self) -> Function:
         from subgrad.functions.indicator import Indicator

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from subgrad._check import Array, nonnegative
+from subgrad._jacobian import Jacobian, identity
 from subgrad.calculus.derived import _Derived
 from subgrad.core import Function, Mask
 from subgrad.functions.indicator import Indicator
@@ -50,6 +51,14 @@ class FusedLasso(_Derived):
         p = self.tv._prox(x, self.l2 * t)
         s = np.asarray(self.l1 * t)[..., None]
         return np.sign(p) * np.maximum(np.abs(p) - s, 0)
+
+    def _prox_jacobian(self, x: Array, t: Any) -> Jacobian:
+        """Means over the pieces of the taut string that are not shrunk to zero."""
+        if self.l2 > 0:
+            J = self.tv._prox_jacobian(x, self.l2 * t)
+        else:
+            J = identity(len(x))
+        return J.times((np.abs(self.tv._prox(x, self.l2 * t)) > self.l1 * t) * 1.0)
 
     def conjugate(self) -> Function:
         """The indicator of [-l1, l1]^n + l2 S, S the subdifferential of TV at 0."""

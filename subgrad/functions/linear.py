@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from subgrad._check import Array, real, vector
+from subgrad._jacobian import Jacobian, identity
 from subgrad.affine import AffineMap, Matrix, Variable
 from subgrad.core import Function, Mask, Set
 from subgrad.sets.box import point
@@ -73,6 +74,9 @@ class Affine(Function):
 
     def _prox(self, x: Array, t: Array) -> Array:
         return x - np.asarray(t)[..., None] * self._subgradient(x)
+
+    def _prox_jacobian(self, x: Array, t: Any) -> Jacobian:
+        return identity(x.shape[-1])
 
     def conjugate(self) -> Function:
         """f*(g) = -b if g = c, else +inf."""

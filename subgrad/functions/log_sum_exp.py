@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from subgrad._check import Array, positive, vector
+from subgrad._jacobian import LowRank, of_level
 from subgrad.core import Function, Mask, Set
 from subgrad.sets.box import point
 from subgrad.sets.simplex import CappedSimplex
@@ -90,6 +91,22 @@ class LogSumExp(Function):
         _, y = self._exponents(x)
         return x - self.mu[..., None] * gibbs(y, t / self.mu)
 
+    def _prox_jacobian(self, x: Array, t: Any) -> LowRank:
+        return self._gibbs_jacobian(x, t).complement()
+
+    def _gibbs_jacobian(self, x: Array, t: Any) -> LowRank:
+        _, y = self._exponents(x)
+        return gibbs_jacobian(gibbs(y, t / self.mu))
+
+    def _dual_prox(self, y: Array, s: Any) -> Array:
+        """The w of the prox, a point of the simplex."""
+        s = np.asarray(s)
+        tau = self.mu * s
+        return tau[..., None] * gibbs(self._exponents(y / s[..., None])[1], 1 / tau)
+
+    def _dual_prox_jacobian(self, y: Array, s: Any) -> LowRank:
+        return self._gibbs_jacobian(y / s, 1 / np.asarray(s))
+
     def conjugate(self) -> Function:
         from subgrad.functions.simplex_entropy import SimplexEntropy
 
@@ -143,3 +160,8 @@ def gibbs(z: Array, total: Array) -> Array:
         lam = np.maximum(lam + step, low)
     # The last step, too small for λ, is not for w.
     return w * (1 - step / (1 + w)).clip(0)
+
+
+def gibbs_jacobian(w: Array) -> LowRank:
+    r"""Of z -> w = `gibbs`(z, total), with D = w / (1 + w): D - D 1 1ᵀ D / <1, D 1>."""
+    return of_level(w / (1 + w), np.ones(len(w)))

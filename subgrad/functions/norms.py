@@ -3,6 +3,7 @@ named set, in any number of arguments."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,7 @@ class Norm2(_Norm):
     r"""|x| = (sum_i x_i²)^(1/2), the support function of the unit ball."""
 
     def _body(self, n: int) -> Set:
-        return Ball(np.zeros(n), 1.0)
+        return _unit_ball(n)
 
     def _value(self, x: Array) -> Array:
         return norm(x)
@@ -115,7 +116,7 @@ class MaxEntry(_Of):
     infimum = -np.inf
 
     def _body(self, n: int) -> Set:
-        return Simplex(n)
+        return _unit_simplex(n)
 
     def _value(self, x: Array) -> Array:
         return x.max(-1)
@@ -157,6 +158,16 @@ class SumLargest(_Of):
         import cvxpy as cp
 
         return cp.sum_largest(x, float(self.k))
+
+
+@lru_cache(maxsize=16)
+def _unit_ball(n: int) -> Ball:
+    return Ball(np.zeros(n), 1.0)
+
+
+@lru_cache(maxsize=16)
+def _unit_simplex(n: int) -> Simplex:
+    return Simplex(n)
 
 
 norm1 = Norm1()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from subgrad._check import Array, positive, real
-from subgrad._jacobian import Jacobian
+from subgrad._jacobian import GeneralJacobian, Jacobian
 from subgrad.core import Function, Mask, Set
 from subgrad.sets.ball import Ball
 from subgrad.sets.box import point
@@ -112,6 +112,9 @@ class Quadratic(Function):
         for step in np.unique(t):
             p[t == step] = self._solver(float(step)).solve(x[t == step].T).T
         return p
+
+    def _prox_jacobian(self, x: Array, t: Any) -> GeneralJacobian:
+        return GeneralJacobian(lambda v: self._prox(v, np.asarray(t)), self.n)
 
     def conjugate(self) -> Function:
         from subgrad.functions.indicator import Indicator

@@ -16,7 +16,7 @@ from subgrad.functions.shaped import no_argument
 from subgrad.interval import Interval
 from subgrad.sets.box import Box
 from subgrad.univariate.catalog import epsilon_insensitive, hinge, pinball
-from subgrad.univariate.convex import Univariate
+from subgrad.univariate.convex import Smooth, Univariate
 
 
 class Separable(Function):
@@ -113,48 +113,66 @@ class Separable(Function):
         return np.array([self.phi.nondecreasing_from(float(m)) for m in low])
 
     def _prox(self, x: Array, t: Array) -> Array:
-        t = np.asarray(t)[..., None]
+        step = _each(t)
         if self.weights is None:
-            return self.phi._prox(x, t)
+            return self.phi._prox(x, step)
         zero = self.weights == 0
-        p = self.phi._prox(x, t * np.where(zero, 1.0, self.weights))
-        return np.where(zero, self._to_domain(x), p)
+        p = self.phi._prox(x, step * np.where(zero, 1.0, self.weights))
+        return np.where(zero, self._to_domain(x), p) if np.any(zero) else p
 
     def _prox_jacobian(self, x: Array, t: Any) -> Jacobian:
-        return Jacobian(1 / (1 + t * self._curvature(self._prox(x, np.asarray(t)))))
+        return Jacobian(self._prox_slope(x, _each(t)))
 
-    def _curvature(self, p: Array) -> Array:
-        """w φ''(p), +inf at kinks and ends."""
-        bend = self.phi._curvature(p)
+    def _prox_slope(self, x: Array, step: Any) -> Array:
+        """The derivatives of the entries of the prox."""
         if self.weights is None:
-            return bend
-        return np.where(np.isinf(bend), np.inf, self.weights * bend)
+            return self.phi._prox_slope(x, step)
+        zero = self.weights == 0
+        slope = self.phi._prox_slope(x, step * np.where(zero, 1.0, self.weights))
+        low, high = self._ends()
+        return np.where(zero, (low < x) & (x < high), slope)
 
     def _dual_prox(self, y: Array, s: Any) -> Array:
-        s = np.asarray(s)[..., None]
         if self.phi.polyhedral and self.weights is None:
-            return self._star._prox(y, s)
+            return self._star._prox(y, _each(s))
+        if self.weights is None and self._has_graph:
+            return self._dual_graph.resolvent(y, _each(s))
         # Exactly a slope, which the difference alone is only up to rounding.
-        p = self._prox(y / s, 1 / s[..., 0])
+        s = np.asarray(s)
+        p = self._prox(y / s[..., None], 1 / s)
         low, high = self._slopes(p)
-        return np.clip(y - s * p, low, high)
+        return low if low is high else np.clip(y - s[..., None] * p, low, high)
+
+    @cached_property
+    def _has_graph(self) -> bool:
+        """Whether φ is made of pieces of degree 2 or less, as φ* is then."""
+        pieces = None if self.phi.batch else getattr(self.phi, "_pieces", None)
+        return pieces is not None and pieces.coefficients.shape[-1] <= 3
+
+    @property
+    def _dual_graph(self) -> Any:
+        phi: Any = self.phi
+        return phi._dual_graph
 
     def _slopes(self, p: Array) -> tuple[Array, Array]:
-        low, high = self.phi._left(p), self.phi._right(p)
+        low = self.phi._left(p)
+        one = isinstance(self.phi, Smooth) and self.phi._everywhere
+        high = low if one else self.phi._right(p)
         if self.weights is None:
             return low, high
+        if low is high:
+            g = self.weights * low
+            return g, g
         w = np.where(self.weights > 0, self.weights, 1.0)
         zero = (self.weights == 0) & np.isfinite(low) & np.isfinite(high)
         return np.where(zero, 0.0, w * low), np.where(zero, 0.0, w * high)
 
     def _dual_prox_jacobian(self, y: Array, s: Any) -> Jacobian:
         if self.phi.polyhedral and self.weights is None:
-            p = self._star._prox(y, s)
-            return Jacobian(1 / (1 + s * self._star._curvature(p)))
-        bend = self._curvature(self._prox(y / s, 1 / np.asarray(s)))
-        flat = np.isinf(bend)
-        bend = np.where(flat, 1.0, bend)
-        return Jacobian(np.where(flat, 1.0, bend / (bend + s)))
+            return Jacobian(self._star._prox_slope(y, _each(s)))
+        if self.weights is None and self._has_graph:
+            return Jacobian(self._dual_graph.resolvent_slope(y, _each(s)))
+        return Jacobian(1 - self._prox_slope(y / s, _each(1 / np.asarray(s))))
 
     @cached_property
     def _star(self) -> Univariate:
@@ -188,6 +206,12 @@ class Separable(Function):
         if self.weights is None:
             return cp.sum(each)
         return cp.sum(cp.multiply(self.weights, each))
+
+
+def _each(t: Any) -> Any:
+    """One step per vector, ready to meet their entries; a single one as a number."""
+    t = np.asarray(t)
+    return t[..., None] if t.ndim else t.item()
 
 
 def separable(phi: Univariate, weights: Any = None) -> Separable:

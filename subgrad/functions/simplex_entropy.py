@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from subgrad._check import Array, count, positive, vector
+from subgrad._jacobian import LowRank
 from subgrad.core import Function, Set
-from subgrad.functions.log_sum_exp import exponents, gibbs
+from subgrad.functions.log_sum_exp import exponents, gibbs, gibbs_jacobian
 from subgrad.sets.affine_subspace import AffineSubspace
 from subgrad.sets.box import Box
 from subgrad.sets.simplex import Simplex
@@ -127,6 +128,9 @@ class SimplexEntropy(Function):
         tau = self.mu * t
         z = exponents(x - x.max(-1, keepdims=True), tau, self.prior)
         return tau[..., None] * gibbs(z, 1 / tau)
+
+    def _prox_jacobian(self, x: Array, t: Any) -> LowRank:
+        return gibbs_jacobian(self._prox(x, np.asarray(t)) / (self.mu * t))
 
     def conjugate(self) -> Function:
         from subgrad.functions.log_sum_exp import LogSumExp

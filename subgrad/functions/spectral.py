@@ -27,13 +27,14 @@ from subgrad.functions.ordered import owl
 from subgrad.functions.pnorm import pnorm
 from subgrad.functions.separable import Separable, separable
 from subgrad.functions.shaped import ShapedAtom, no_argument
-from subgrad.sets._spectral_blocks import rounding, settle, symmetric_part
-from subgrad.sets.spectral import (
-    SpectralSet,
-    matrix_shape,
-    seems_invariant,
+from subgrad.sets._spectral_blocks import (
+    rounding,
+    settle,
     spectral_motion,
+    symmetric_part,
 )
+from subgrad.sets._spectral_jacobian import SpectralJacobian
+from subgrad.sets.spectral import SpectralSet, matrix_shape, seems_invariant
 from subgrad.univariate.catalog import entropy, exponential, inverse, negative_log
 
 
@@ -80,8 +81,7 @@ class _OfSpectrum(Function):
 
     def _ended(self, v: Array, tol: Array) -> Array:
         """v with zeros exact, and on the ends of the domain that it touches."""
-        ends: list[Any] = [0.0, *self._ends]
-        for end in ends:
+        for end in list[Any]([0.0, *self._ends]):
             v = np.where(np.abs(v - end) <= tol, end, v)
         return v
 
@@ -143,20 +143,25 @@ class _OfSpectrum(Function):
         return self._set(x, v, tied, U, V, self.f._normal(v))
 
     def _interior(self, x: Array) -> Any:
-        inside = self.f._interior(self._split(x)[0])
-        return inside & self._symmetric(x)
+        return self.f._interior(self._split(x)[0]) & self._symmetric(x)
 
     def _prox(self, x: Array, t: Array) -> Array:
+        return self._mapped(x, lambda v: self.f._prox(v, t))
+
+    def _mapped(self, x: Array, g: Any) -> Array:
+        """The matrix with the spectrum g(v), and what does not count of x."""
         v, U, V = self._frames(self._matrix(x))
-        p = self._build(U, V, self.f._prox(v, t))
+        p = self._build(U, V, g(v))
         return p if self._strict else p + self._skew(x)
 
+    def _prox_jacobian(self, x: Array, t: Any) -> SpectralJacobian:
+        v, _, U, V = self._split(x)
+        p, J = self.f._prox(v, np.asarray(t)), self.f._prox_jacobian(v, t)
+        rest = None if self._strict else self._skew
+        return SpectralJacobian(U, V, v, p, J, self._labels, rest)
+
     def _to_domain(self, x: Array) -> Array:
-        if self.finite:
-            return x
-        v, U, V = self._frames(self._matrix(x))
-        p = self._build(U, V, self.f._to_domain(v))
-        return p if self._strict else p + self._skew(x)
+        return x if self.finite else self._mapped(x, self.f._to_domain)
 
     def _cvxpy(self, x: Any) -> Any:
         import cvxpy as cp

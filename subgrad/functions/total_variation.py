@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from subgrad._check import Array
+from subgrad._jacobian import Jacobian, of_pools
 from subgrad.affine import AffineMap, _size
 from subgrad.calculus.derived import _Derived
 from subgrad.calculus.precompose import LinearImage, Precomposed, image
@@ -55,6 +56,15 @@ class Tube(LinearImage):
         low, up = np.minimum(low, up), np.maximum(low, up)  # the empty among a batch
         return y - taut_string(y, *np.where(np.isfinite([low, up]), [low, up], 0.0))
 
+    def _project_jacobian(self, y: Array) -> Jacobian:
+        low, up = self.base.lower, self.base.upper
+        return _of_string(taut_string(y, low, up), low < up).complement()
+
+    def _gauge(self, z: Array) -> Any:
+        if abs(z.sum()) > 1e-12 * np.abs(z).sum():
+            return np.inf
+        return self.base._gauge(self._sums(z))
+
     def _normal_cone(self, x: Array, eps: Array) -> Set:
         r"""N(Dᵀ u) = {v : D v in the normal cone of the box at u}, by its corners."""
         u = np.minimum(np.maximum(self._sums(x), self.base.lower), self.base.upper)
@@ -72,6 +82,14 @@ class Tube(LinearImage):
 
     def __repr__(self) -> str:
         return f"Tube({self.base})"
+
+
+def _of_string(p: Array, room: Any) -> Jacobian:
+    """That of the taut string p: means over its pieces, joined where there is room."""
+    n = len(p)
+    starts = np.flatnonzero(np.r_[True, (np.diff(p) != 0) | ~room])
+    u, labels = of_pools(starts, np.arange(n))
+    return Jacobian(np.zeros(n), u, np.ones(len(starts)), labels)
 
 
 def _norm_of(size: Any, op: Operator) -> Precomposed:
@@ -213,6 +231,14 @@ class TotalVariation(_Variation):
             )
         t = np.asarray(t)[..., None]
         return taut_string(x, -t, t) if self._shape else x + 0 * t
+
+    def _prox_jacobian(self, x: Array, t: Any) -> Jacobian:
+        if len(self._shape) != 1:
+            raise NotImplementedError(
+                "TotalVariation.prox_jacobian: only along one axis, not of shape "
+                f"{self.shape}"
+            )
+        return _of_string(self._prox(x, np.asarray(t)), np.ones(self.n - 1, bool))
 
     def _cvxpy(self, x: Any) -> Any:
         import cvxpy as cp

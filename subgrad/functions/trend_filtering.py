@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from subgrad._check import Array
+from subgrad._jacobian import identity
 from subgrad.affine import _size
 from subgrad.differences import Difference, zero_row
 from subgrad.functions.norms import norm1
@@ -41,6 +42,13 @@ class TrendFiltering(_Variation):
         if self.order:
             raise NotImplementedError("TrendFiltering.prox: only for order 0")
         return TotalVariation(self.shape)._prox(x, t)
+
+    def _prox_jacobian(self, x: Array, t: Any) -> Any:
+        if x.shape[-1] <= self.order + 1:
+            return identity(len(x))
+        if self.order:
+            raise NotImplementedError("TrendFiltering.prox_jacobian: only for order 0")
+        return TotalVariation(self.shape)._prox_jacobian(x, t)
 
 
 def _degree(order: Any) -> int:

@@ -194,3 +194,41 @@ def dilated(D: Array) -> Array:
     out = np.zeros((*D.shape[:-2], m + n, m + n), D.dtype)
     out[..., :m, m:], out[..., m:, :m] = D, D.mT
     return out
+
+
+def spectral_motion(
+    v: Array, U: Array, V: Array, D: Array, labels: Array
+) -> tuple[Array, Array]:
+    """Where the spectrum v of U diag(v) Vᵀ, of these blocks, goes under small t D.
+
+    First order and, scaled down, second order, as in `motion`.
+    """
+    if np.all(labels >= 0):
+        p = v.shape[-1]
+        M = symmetric_part((U.mT @ D @ V)[..., :p, :p])
+        same = labels[..., :, None] == labels[..., None, :]
+        return _blockwise(v, np.where(same, M, 0), labels)
+    m, n = D.shape[-2:]
+    S = dilated(D)
+    # The singular values are the first eigenvalues of the dilation, in its frame.
+    U, V = completed(U), completed(V)
+    p = v.shape[-1]
+    lead = np.broadcast_shapes(v.shape[:-1], U.shape[:-2], V.shape[:-2])
+    F = np.zeros((*lead, m + n, m + n))
+    half = np.sqrt(0.5)
+    F[..., :m, :p], F[..., m:, :p] = half * U[..., :p], half * V[..., :p]
+    last = np.arange(m + n - 1, m + n - 1 - p, -1)
+    F[..., :m, last], F[..., m:, last] = half * U[..., :p], -half * V[..., :p]
+    F[..., :m, p:m], F[..., m:, m : m + n - p] = U[..., p:], V[..., p:]
+    middle = np.zeros((*v.shape[:-1], m + n - 2 * p))
+    w = np.concatenate([v, middle, -v[..., ::-1]], -1)
+    a, b = motion(w, F.mT @ S @ F)
+    return a[..., :p], b[..., :p]
+
+
+def _blockwise(v: Array, M: Array, labels: Array) -> tuple[Array, Array]:
+    if np.all(labels == labels[..., :1]):
+        return motion(v, M)
+    # Blocks apart from each other, whatever their eigenvalues.
+    shift = 4 * (np.abs(v).max(-1, keepdims=True) + 1) * labels
+    return motion(v - shift, M)

@@ -8,7 +8,7 @@ import numpy as np
 
 from subgrad._budget import spend
 from subgrad._check import Array, nonnegative, vector
-from subgrad._jacobian import Jacobian
+from subgrad._jacobian import GeneralJacobian, Jacobian
 from subgrad.core import Mask, Set, a_cone, norm, unit
 from subgrad.interval import Interval
 
@@ -24,6 +24,8 @@ class Groups:
         self.labels = where
         self.count = int(where.max()) + 1
         self.order = np.argsort(where, kind="stable")
+        # Groups that follow each other need no reordering.
+        self._in_order = bool(np.all(where[1:] >= where[:-1]))
         self.starts = np.searchsorted(where[self.order], np.arange(self.count))
 
     @property
@@ -34,7 +36,8 @@ class Groups:
         """Sums over the groups: (..., n) -> (..., G)."""
         if self.count == 1:
             return a.sum(-1, keepdims=True)
-        return np.add.reduceat(a[..., self.order], self.starts, axis=-1)
+        a = a if self._in_order else a[..., self.order]
+        return np.add.reduceat(a, self.starts, axis=-1)
 
     def norm(self, a: Array) -> Array:
         """Euclidean norms of the groups: (..., n) -> (..., G)."""
@@ -50,6 +53,8 @@ class Groups:
 
     def spread(self, a: Array) -> Array:
         """A number per group as a number per coordinate: (..., G) -> (..., n)."""
+        if self.count == 1:
+            return np.broadcast_to(a, (*a.shape[:-1], self.n))
         return a[..., self.labels]
 
     def __eq__(self, other: object) -> bool:
@@ -119,6 +124,8 @@ class GroupBall(Set):
         return np.all(self.radius >= 0, axis=-1)
 
     def _cone(self, d: Array) -> Array:
+        if self._low.size == 1 and self._low.item() == -np.inf == -self._up.item():
+            return d
         return np.minimum(np.maximum(d, self._low), self._up)
 
     def _support(self, d: Array) -> Array:
@@ -157,13 +164,15 @@ class GroupBall(Set):
         return 2 * self.radius * self.groups.norm(d)
 
     def _project(self, y: Array) -> Array:
-        u = self._cone(y - self.center)
+        away = y - self.center
+        u = self._cone(away)
         size = self.groups.norm(u)
         shrink = np.minimum(1.0, self.radius / np.where(size > 0, size, 1.0))
-        p = self.center + self.groups.spread(shrink) * u
+        shrink = self.groups.spread(shrink)
+        p = self.center + shrink * u
         # A member is its own projection, without rounding.
-        still = (self.groups.spread(shrink) == 1) & (u == y - self.center)
-        return np.where(still, y, p)
+        still = shrink == 1
+        return np.where(still if u is away else still & (u == away), y, p)
 
     def _gauge(self, z: Array) -> Any:
         if np.any(self.center) or not self.is_round:
@@ -175,10 +184,11 @@ class GroupBall(Set):
     def _project_jacobian(self, y: Array) -> Jacobian:
         r"""r / |v| (I - v vᵀ / |v|²) in a group with |v| > r, v = P_K(y - c)."""
         v, size = self._direction(y - self.center)
-        out = size > self.radius
-        shrink = np.where(out, self.radius / np.where(out, size, 1.0), 1.0)
-        moves = (self._low < y - self.center) & (y - self.center < self._up)
-        d = self.groups.spread(shrink) * moves
+        out = (size > self.radius) | (self.radius == 0)
+        shrink = np.where(out, self.radius / np.where(size > 0, size, 1.0), 1.0)
+        d = self.groups.spread(shrink)
+        if not self.is_round:
+            d = d * ((self._low < y - self.center) & (y - self.center < self._up))
         labels = None if self.groups.count == 1 else self.groups.labels
         return Jacobian(d, v, np.where(out, 0.0, 1.0), labels)
 
@@ -329,6 +339,18 @@ class ConeBall(Set):
         size = norm(u)
         shrink = np.minimum(1.0, self.radius / np.where(size > 0, size, 1.0))
         return self.center + shrink[..., None] * u
+
+    def _project_jacobian(self, y: Array) -> Any:
+        r"""J of the cone inside, r / |u| (J - u uᵀ / |u|²) off the ball: J u = u."""
+        away = y - self.center
+        J, u = self.cone._project_jacobian(away), self.cone._project(away)
+        size = float(norm(u))
+        if self.radius == 0:
+            return Jacobian(np.zeros(self.dim))
+        if size <= self.radius:
+            return J
+        shrink, w = float(self.radius) / size, u / size
+        return GeneralJacobian(lambda x: shrink * (J.apply(x) - w * (w @ x)), self.dim)
 
     def _cvxpy(self, z: Any, scale: Any) -> list[Any]:
         import cvxpy as cp

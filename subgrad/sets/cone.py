@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from subgrad._check import Array, real
+from subgrad._jacobian import AnyJacobian, of_polyhedron
 from subgrad.core import Mask, Set, a_cone, norm, unit
 from subgrad.interval import Interval
 
@@ -62,6 +63,9 @@ class Cone(Set):
         from subgrad.sets.nearest import nearest_cone
 
         return self._each(y, lambda one, v: nearest_cone(one.generators[one.active], v))
+
+    def _project_jacobian(self, y: Array) -> AnyJacobian:
+        return of_polyhedron(self._corners(), y, self._project(y))
 
     def _box(self) -> Interval:
         G = np.where(self.active[..., None], self.generators, 0.0)
@@ -143,6 +147,9 @@ class Polar(Set):
 
     def _project(self, y: Array) -> Array:
         return y - self.cone._project(y)
+
+    def _project_jacobian(self, y: Array) -> AnyJacobian:
+        return self.cone._project_jacobian(y).complement()
 
     def _contains(self, z: Array, tol: float) -> Array:
         if isinstance(self.cone, Cone):

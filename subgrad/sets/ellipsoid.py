@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from subgrad._check import Array, real, vector
+from subgrad._jacobian import GeneralJacobian, of_level
 from subgrad.core import Set, norm
 from subgrad.interval import Interval
 
@@ -132,7 +133,31 @@ class Ellipsoid(Set):
         s = np.where(thick, u * (square / (square + lam)), 0.0)
         return np.where(still, y, self.center + self._back(s))
 
-    def _gauge(self, z: Array) -> tuple[Array, Array, Array]:
+    def _project_jacobian(self, y: Array) -> GeneralJacobian:
+        """On the axes that of a level set, outside; across them nothing moves."""
+        p = self._project(y)
+        u, s = self._turned(y - self.center), self._turned(p - self.center)
+        thick = (self.axes > 0) & (self.radius > 0)
+        safe = np.where(thick, self.axes, 1.0)
+        top = self.axes.max()
+        g = np.where(thick, s * (top / safe) ** 2, 0.0)
+        size = float(g @ g)
+        _, gauge, _ = self._measured(y)
+        on = of_level(thick * 1.0, np.zeros(self.dim))
+        if gauge > 1 and size > 0:
+            mu = max(float((u - s) @ g) / size, 0.0)
+            on = of_level(thick / (1 + mu * (top / safe) ** 2), g)
+        return GeneralJacobian(
+            lambda x: self._back(on.apply(self._turned(x))), self.dim
+        )
+
+    def _gauge(self, z: Array) -> Any:
+        if np.any(self.center):
+            return super()._gauge(z)
+        _, gauge, off = self._measured(z)
+        return np.where(off > 1e-12 * norm(z), np.inf, gauge)
+
+    def _measured(self, z: Array) -> tuple[Array, Array, Array]:
         """u = z - c on the axes, |u / α| / r, and the length of u off the axes."""
         u = self._turned(z - self.center)
         thick = (self.axes > 0) & (self.radius > 0)[..., None]
@@ -141,7 +166,7 @@ class Ellipsoid(Set):
         return u, gauge, norm(np.where(thick, 0.0, u))
 
     def _interior(self, z: Array) -> Any:
-        _, gauge, off = self._gauge(z)
+        _, gauge, off = self._measured(z)
         return (gauge < 1) & (off <= 1e-9 * (1 + norm(z)))
 
     def _box(self) -> Interval:
@@ -164,7 +189,7 @@ class Ellipsoid(Set):
 
     def _ray(self, x: Array) -> tuple[Array, Array]:
         """The outer normal P⁺ (x - c), scaled, and where x is on the boundary."""
-        u, gauge, _ = self._gauge(x)
+        u, gauge, _ = self._measured(x)
         top = self.axes.max(-1, keepdims=True)
         alpha = self.axes / np.where(top > 0, top, 1.0)
         inverse = np.where(alpha > 0, 1 / np.where(alpha > 0, alpha, 1.0), 0.0)

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from subgrad._check import Array
+from subgrad._jacobian import AnyJacobian, blocks, identity, plus_rank_one
 from subgrad.core import Function, Set, a_function, norm
 from subgrad.interval import Interval
-from subgrad.sets.box import Box, point
+from subgrad.sets.box import Box, point, whole_space
 
 
 class Epigraph(Set):
@@ -100,6 +101,28 @@ class Epigraph(Set):
         near = np.concatenate([u - x, (height + self._up * move)[..., None]], -1)
         inside = self.f._value(u) <= self._up * height
         return np.where(inside[..., None], y, near)
+
+    def _project_jacobian(self, y: Array) -> AnyJacobian:
+        r"""With p = prox_{μf}(u), J its Jacobian in u, g = (u - p) / μ, w = (J g, -1):
+
+        .. math:: diag(J, 1) - w w^T / (1 + \langle g, J g \rangle)
+
+        of f(p) = υ + μ differentiated; diag(J, 1), J that of the domain, where μ = 0.
+        """
+        u, height, n = y[:-1], self._up * y[-1], self.dim - 1
+        away, mu = residual(self.f, self._given, u, height)
+        if self.f._value(u) <= height or mu <= 1e-12 * (norm(u) + abs(height)):
+            J = domain_of(self.f, n)._project_jacobian(u)
+            return blocks([J, identity(1)], [n, self.dim])
+        if self._given is not None and not has_prox(self.f, u):
+            # By Moreau: the prox of μ f is u - μ prox_{f*/μ}(u / μ).
+            J = self._given._prox_jacobian(u / mu, 1 / mu).complement()
+        else:
+            J = self.f._prox_jacobian(u, mu)
+        g = away / mu
+        w = np.append(J.apply(g), -self._up)
+        share = 1 / (1 + float(w[:-1] @ g))
+        return plus_rank_one(blocks([J, identity(1)], [n, self.dim]), w, -share)
 
     def _contains(self, z: Array, tol: float) -> Array:
         inside = self.f._value(z[..., :-1]) <= self._up * z[..., -1]
@@ -234,6 +257,17 @@ def near_domain(f: Function, x: Array) -> Array:
         return x
     rounding = norm(near - x) <= 8 * np.finfo(x.dtype).eps * norm(x)
     return np.where(rounding[..., None], near, x)
+
+
+def domain_of(f: Any, n: int) -> Set:
+    """The closure of the domain of f, of n arguments."""
+    if f.n is not None or f.finite:
+        return f.domain if f.n is not None else whole_space(n)
+    body = getattr(f, "_body", None)
+    if body is not None:
+        return body(n)
+    low, high = (np.broadcast_to(e, (n,)) for e in f._ends())
+    return Box._raw(low, high)
 
 
 def has_prox(f: Function, x: Array) -> bool:

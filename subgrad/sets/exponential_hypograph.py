@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from subgrad._check import Array, count
+from subgrad._jacobian import Jacobian
 from subgrad.core import Mask, Set
 from subgrad.sets.cone import Cone
 
@@ -106,6 +107,18 @@ class ExponentialHypograph(Set):
 
     def _project(self, y: Array) -> Array:
         return self._split(y)[0]
+
+    def _project_jacobian(self, y: Array) -> Jacobian:
+        """On the curve c = (s, -E) along c', 1 / (1 - <y - c, c''> / |c'|²)."""
+        p, away = self._split(y)
+        s, r = self._halves(p)
+        E, lift = np.where(self.free, -r, 0.0), self._halves(away)[1]
+        size = np.hypot(1.0, E)
+        inside = self.free & (lift == 0)
+        e = np.where(self.free, 1 / (1 + lift * E / size**2), 0.0)
+        labels = np.tile(np.arange(len(s)), 2)
+        d = np.tile(inside * 1.0, 2)
+        return Jacobian(d, np.append(1 / size, -E / size), e, labels)
 
     def _edge(self, z: Array) -> tuple[Array, Any]:
         """exp(s - 1), and the free pairs on the curve."""

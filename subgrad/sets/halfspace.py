@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from subgrad._check import Array, real, vector
+from subgrad._jacobian import Jacobian
 from subgrad.core import Set, norm
 from subgrad.interval import Interval
 
@@ -94,6 +95,12 @@ class HalfSpace(Set):
         v = np.vecdot(self.a, y)
         move = (np.clip(v, self.lower, self.upper) - v) / np.where(aa > 0, aa, 1.0)
         return y + np.where(aa > 0, move, 0.0)[..., None] * self.a
+
+    def _project_jacobian(self, y: Array) -> Jacobian:
+        size, v = norm(self.a), np.vecdot(self.a, y)
+        still = (self.lower < v < self.upper) or size == 0
+        u = self.a / np.where(size > 0, size, 1.0)
+        return Jacobian(np.ones(self.dim), u, 1.0 if still else 0.0)
 
     def _box(self) -> Interval:
         # Bounded in a coordinate only if a has no other.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from subgrad._check import Array, count, positive, real
+from subgrad._jacobian import AnyJacobian, Jacobian, of_polyhedron
 from subgrad.core import Mask, Set, norm
 from subgrad.interval import Interval
 
@@ -74,6 +75,9 @@ class Hull(Set):
             return nearest(None, p, vertices=points) if far else p
 
         return self._each(y, one)
+
+    def _project_jacobian(self, y: Array) -> AnyJacobian:
+        return of_polyhedron(self._corners(), y, self._project(y))
 
     def _corners(self) -> Any:
         return self.points[self.active], np.zeros((0, self.dim))
@@ -205,6 +209,23 @@ class CrossPolytope(Set):
         theta = np.where(np.asarray(loose)[..., None], np.maximum(theta, 0.0), theta)
         size = np.where(any_, np.maximum(np.where(any_, v, 0.0) - theta, 0.0), 0.0)
         return sign * size
+
+    def _project_jacobian(self, y: Array) -> Jacobian:
+        """Of entries that stay, all move by one number where the sum is at its end."""
+        p = self._project(y)
+        moves = p != 0
+        sign = np.where(y < 0, -1.0, 1.0)
+        allowed = np.where(sign > 0, self.plus, self.minus)
+        loose = bool(np.any(self.plus & self.minus) | self.zero)
+        if loose and np.where(allowed, np.abs(y), 0.0).sum() <= self.radius:
+            return Jacobian(allowed * 1.0)
+        u = np.sign(p) / max(float(np.count_nonzero(moves)), 1.0) ** 0.5
+        return Jacobian(moves * 1.0, u, 0.0)
+
+    def _gauge(self, z: Array) -> Any:
+        if not np.all(self.plus & self.minus):
+            return super()._gauge(z)
+        return np.abs(z).sum(-1) / self.radius
 
     def _interior(self, z: Array) -> Any:
         whole = np.all(self.plus & self.minus, -1)

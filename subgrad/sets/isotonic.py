@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from subgrad._check import Array, count
+from subgrad._jacobian import Jacobian, of_pools
 from subgrad.core import Mask, Set, norm
 from subgrad.interval import Interval
 from subgrad.sets._pav import EQUAL, FREE, ORDER, averages, pools
@@ -62,12 +63,23 @@ class IsotonicCone(Set):
         inside = norm(self._project(d)) <= 1e-9 * size
         return self._like(tied, self.free).restrict(inside)
 
-    def _project(self, y: Array) -> Array:
+    def _pooled(self, y: Array) -> tuple[Array, Array]:
+        """The falling entries in one row, and the starts of their pools."""
         shape = np.broadcast_shapes(y.shape, (*self.batch, self.dim))
         link = np.full(shape, FREE)
         link[..., 1:] = np.where(self.tied, EQUAL, np.where(self.free, FREE, ORDER))
         a = self._falling(np.broadcast_to(y, shape)).reshape(-1)
-        x = averages(a, pools(a, link.reshape(-1)))
+        return a, pools(a, link.reshape(-1))
+
+    def _project_jacobian(self, y: Array) -> Jacobian:
+        starts = self._pooled(y)[1]
+        u, labels = of_pools(starts, np.arange(self.dim))
+        return Jacobian(np.zeros(self.dim), u, np.ones(len(starts)), labels)
+
+    def _project(self, y: Array) -> Array:
+        shape = np.broadcast_shapes(y.shape, (*self.batch, self.dim))
+        a, starts = self._pooled(y)
+        x = averages(a, starts)
         return self._falling(x.reshape(shape))
 
     def _box(self) -> Interval:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from subgrad._check import Array, count, nonnegative
+from subgrad._jacobian import AnyJacobian, Jacobian, LowRank
 from subgrad.core import Mask, Set, norm
 from subgrad.interval import Interval
 from subgrad.sets.box import Box
@@ -135,6 +136,20 @@ class TopKBall(Set):
         p = np.where(np.all(p == away, -1, keepdims=True), y, self.lower + p)
         return np.where(round_[..., None], p, self._sides()._project(y))
 
+    def _project_jacobian(self, y: Array) -> AnyJacobian:
+        if self.radius <= 0:
+            return self._sides()._project_jacobian(y)
+        away = y - self.lower
+        u, moves = self._cone(away), (self._low < away) & (away < self._up)
+        if top_norm(u, self.k) <= self.radius:
+            return Jacobian(moves * 1.0)
+        return _on_sphere(u, float(self.radius), self.k)
+
+    def _gauge(self, z: Array) -> Any:
+        if np.any(self.lower) or not self._round() or self.radius <= 0:
+            return super()._gauge(z)
+        return top_norm(z, self.k) / self.radius
+
     def _round(self) -> Mask:
         """Where K is the whole space."""
         free: Mask = np.all(np.isinf(self._low) & np.isinf(self._up), -1)
@@ -254,6 +269,42 @@ def k_support(d: Array, k: int) -> tuple[Array, Array]:
     return top[..., 0] * np.sqrt(squares), (top * L)[..., 0]
 
 
+def _on_sphere(u: Array, r: float, k: int) -> LowRank:
+    r"""The Jacobian of u -> sign(u) min(a, κ max(a, θ)), a = |u|, of `_to_sphere`.
+
+    With N = \sum a_i^2 over the p entries above θ and q entries between κ θ and θ:
+
+    .. math:: κ^2 (N + (k - p) θ^2) = r^2, \quad
+       \sum_{mid} a_i - q κ θ = (k - p)(θ - κ θ)
+
+    whose differentials give dκ and dθ from <a, da> above and the sum of da between.
+    """
+    a = np.abs(u)
+    theta, kappa = (float(v[0]) for v in _multipliers(a, np.asarray(r), k))
+    tau = kappa * theta
+    above = a > theta
+    mid = (a > tau) & ~above
+    if np.count_nonzero(above | mid) <= k:
+        # The k largest alone, where there are so many above zero: those of a ball.
+        above, mid = np.zeros_like(above), np.zeros_like(mid)
+        above[np.argsort(-a, kind="stable")[:k]] = True
+    p, q = np.count_nonzero(above), np.count_nonzero(mid)
+    N = float(np.square(a[above]).sum())
+    M2, left = N + (k - p) * theta**2, k - p
+    size, root = max(float(np.sqrt(N)), 1e-300), max(float(q), 1.0) ** 0.5
+    # dθ, dκ of unit changes along a above and along 1 between.
+    fall = q * kappa + left * (1 - kappa) - kappa * (q - left) * left * theta**2 / M2
+    pairs = [(size, 0.0), (0.0, root)]
+    dtheta = np.array([(m + kappa * theta * (q - left) * s / M2) for s, m in pairs])
+    dtheta = dtheta / fall if fall > 0 else 0 * dtheta
+    dkappa = -kappa / M2 * (np.array([size, 0.0]) + left * theta * dtheta)
+    C = np.stack([size * dkappa, root * (kappa * dtheta + theta * dkappa)])
+    e, W = np.linalg.eigh(0.5 * (C + C.T))
+    V = np.stack([np.where(above, u / size, 0.0), np.sign(u) * mid / root], -1)
+    d = np.where(above, kappa, np.where(mid, 0.0, 1.0))
+    return LowRank(d, V @ W, e)
+
+
 def _to_sphere(a: Array, r: Array, k: int) -> Array:
     r"""The nearest point with top norm r, to a >= 0 outside that ball.
 
@@ -267,9 +318,15 @@ def _to_sphere(a: Array, r: Array, k: int) -> Array:
 
     an equation in θ >= a_(k) alone: the difference J falls, linearly above all a_i.
     """
+    theta, kappa = _multipliers(a, r, k)
+    return np.minimum(a, kappa * np.maximum(a, theta))
+
+
+def _multipliers(a: Array, r: Array, k: int) -> tuple[Array, Array]:
+    """θ and κ."""
     n, r = a.shape[-1], r[..., None]
     unit = a.max(-1, keepdims=True)
-    y, a, r = a, a / unit, r / unit
+    a, r = a / unit, r / unit
     head = np.partition(a, n - k, -1)[..., n - k :]
     low = head[..., :1]
     least = r / np.sqrt(k)
@@ -294,4 +351,4 @@ def _to_sphere(a: Array, r: Array, k: int) -> Array:
         if np.all(done):
             break
         theta = np.where(done, theta, new)
-    return np.minimum(y, unit * (kappa * np.maximum(a, theta)))
+    return unit * theta, kappa

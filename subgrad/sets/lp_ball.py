@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from subgrad._check import Array, count, nonnegative, real
+from subgrad._jacobian import AnyJacobian, Jacobian, of_level
 from subgrad.core import Mask, Set
 from subgrad.interval import Interval
 
@@ -121,6 +122,30 @@ class LpBall(Set):
             p[out] = np.copysign(_to_sphere(np.abs(flat), r, self.p, self.q), flat)
         # A member is its own projection, without rounding.
         return np.where(np.all(p == away, -1, keepdims=True), y, self.center + p)
+
+    def _project_jacobian(self, y: Array) -> AnyJacobian:
+        r"""With x + μ |x|^(p-1) sign x = y, of 1 / (1 + μ (p - 1) |x|^(p-2))."""
+        away = y - self.center
+        moves = (self._low < away) & (away < self._up) & (self.radius > 0)
+        u = self._cone(away)
+        if self.radius <= 0 or power_norm(u, self.p) <= self.radius:
+            return Jacobian(moves * 1.0)
+        x = self._project(y) - self.center
+        top = np.abs(x).max()
+        ratio = np.abs(x) / top
+        g = np.copysign(ratio ** (self.p - 1), x)
+        mu = float((u - x) @ g / (g @ g))
+        with np.errstate(divide="ignore", over="ignore"):
+            H = 1 / (1 + mu / top * (self.p - 1) * ratio ** (self.p - 2))
+        return of_level(H * moves, g * moves)
+
+    def _gauge(self, z: Array) -> Any:
+        if np.any(self.center) or not self._round():
+            return super()._gauge(z)
+        size = power_norm(z, self.p)
+        if self.radius > 0:
+            return size / self.radius
+        return np.where(size > 0, np.inf, 0.0)
 
     def _interior(self, z: Array) -> Any:
         size = power_norm(z - self.center, self.p)

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from subgrad._check import Array, positive, vector
+from subgrad._jacobian import AnyJacobian, Jacobian, of_level
 from subgrad.core import Mask, Set
 
 TINY = 1e-280
@@ -42,6 +43,8 @@ class _MeanLevel(Set):
         return type(self).__new__(type(self))._set(self.weights, free, tip)
 
     # What a mean writes.
+
+    _power: ClassVar[float]  # y - P(y) is a multiple of -P(y) to minus this power
 
     def _mean(self, d: Array) -> Array:
         """The mean of d >= 0 over the free coordinates, (..., 1)."""
@@ -115,6 +118,17 @@ class _MeanLevel(Set):
     def _project(self, y: Array) -> Array:
         return self._split(y)[0]
 
+    def _project_jacobian(self, y: Array) -> AnyJacobian:
+        """That of the level set outside it, with y - P(y) a power of u = -P(y)."""
+        p, push = self._split(y)
+        with np.errstate(divide="ignore"):
+            inside = self._level(np.where(self.free, np.maximum(-y, 0), 0.0)) >= 0
+        if inside or not np.any(self.free):
+            return Jacobian((self.free & (y < 0)) * 1.0)
+        u = np.where(self.free, -p, 1.0)
+        H = self.free / (1 + self._power * push / u)
+        return of_level(H, self.free * self._steepness(u))
+
     def _edge(self, s: Array) -> tuple[Array, Any]:
         """-s, and where the member s is on the level, all free coordinates below 0."""
         u = np.where(self.free, np.maximum(-s, 0), 0.0)
@@ -173,6 +187,8 @@ class GeometricLevelSet(_MeanLevel):
     u = -P(y), u_i (u_i - v_i) = λ w_i, and λ >= 0 solves sum_i w_i log(u_i / w_i) = 0.
     weights (..., n).
     """
+
+    _power = 1.0
 
     def _mean(self, d: Array) -> Array:
         return geometric_mean(d, self.weights)
@@ -247,6 +263,8 @@ class HarmonicLevelSet(_MeanLevel):
     Projection: with v = -y, r_i = √u_i, u = -P(y), r_i³ - v_i r_i = λ √w_i, and λ >= 0
     solves sum_i √w_i r_i = 1. weights (..., n).
     """
+
+    _power = 0.5
 
     def _mean(self, d: Array) -> Array:
         return harmonic_mean(np.where(self.free, d, np.inf), self.weights)

@@ -10,6 +10,7 @@ import numpy as np
 
 from subgrad._batch import every
 from subgrad._check import Array, nonnegative, vector
+from subgrad._jacobian import Jacobian, of_pools
 from subgrad.core import Mask, Set, norm
 from subgrad.interval import Interval
 from subgrad.sets._pav import FREE, ORDER, averages, pools
@@ -184,6 +185,32 @@ class Permutahedron(Set):
         gone = (level <= mean).reshape(order.shape) & _take(self._loose, order)
         p = np.where(gone, z.reshape(order.shape), p.reshape(order.shape))
         return signs * _back(p, order)
+
+    def _project_jacobian(self, y: Array) -> Jacobian:
+        """In what is pooled the mean stays, and nothing that is alone moves."""
+        v, signs, _ = self._heights(y)
+        order, _, starts, _, _ = self._pooled(v, np.ones(()))
+        w = self.weights
+        # Pools of equal weights are pools by rounding: equal entries, each at its end.
+        ends = np.append(starts[1:], self.dim)
+        equal = np.repeat(w[starts] == w[ends - 1], ends - starts)
+        starts = np.flatnonzero(equal | np.isin(np.arange(self.dim), starts))
+        mean = averages(w, starts)
+        gone = (averages(v[order], starts) <= mean) & (mean > 0)
+        gone = gone & _take(self._loose, order)
+        u, labels = of_pools(starts, order, np.where(signs == 0, 1.0, signs))
+        moves = ~self._loose | ((self._low < y) & (y < self._up))
+        u = u * moves
+        return Jacobian(moves * 1.0, u, gone[starts] * 1.0, labels)
+
+    def _gauge(self, z: Array) -> Any:
+        free = np.isinf(self._low) & np.isinf(self._up) & self._loose
+        if not (self.rank.shape[-1] == 1 and np.all(free)):
+            return super()._gauge(z)
+        most = np.cumsum(-np.sort(-np.abs(z)))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            t = most / np.cumsum(self.weights)
+        return np.max(np.where(most == 0, 0.0, t))
 
     def _shrink(self, x: Array, t: Array) -> Array:
         """The prox of t h, equal in exactly what is pooled."""

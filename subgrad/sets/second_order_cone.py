@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from subgrad._check import Array, count
+from subgrad._jacobian import LowRank
 from subgrad.core import Mask, Set, norm
 from subgrad.interval import Interval
 
@@ -88,6 +89,21 @@ class SecondOrderCone(Set):
         ray = self._ray
         on = np.maximum(np.vecdot(ray, y), 0.0)[..., None] * ray
         return np.where(np.asarray(self._whole)[..., None], p, on)
+
+    def _project_jacobian(self, y: Array) -> LowRank:
+        r"""Where |x| > |t|: 1 and 0 along (x / |x|, ±1), (1 + t / |x|) / 2 across."""
+        n, none = self.dim, np.zeros((self.dim, 0))
+        if not self._whole:
+            ray = self._ray
+            return LowRank(np.zeros(n), ray[:, None], [1.0 if ray @ y > 0 else 0.0])
+        size, excess = self._excess(y)
+        if excess <= 0 or size <= -y[-1]:
+            return LowRank(np.full(n, 1.0 if excess <= 0 else 0.0), none, [])
+        d = 0.5 + 0.5 * y[-1] / size
+        u = np.append(y[:-1] / size, 1.0) / np.sqrt(2)
+        V = np.stack([u, u], -1)
+        V[-1, 1] = -u[-1]
+        return LowRank(np.full(n, d), V, [1 - d, -d])
 
     def _interior(self, z: Array) -> Any:
         inside = self._excess(z)[1] < 0

@@ -174,7 +174,14 @@ class CappedSimplex(Set):
         lower, upper, total = self.lower, self.upper, self.total[..., None]
         low = (y - upper).min(-1, keepdims=True)
         high = (y - lower).max(-1, keepdims=True)
-        theta = np.clip((y.sum(-1, keepdims=True) - total) / self.dim, low, high)
+        if self.dim > 512:
+            # That of a part of the entries, from where few rounds are left.
+            k = self.dim // 256
+            part = self._like(lower[..., ::k], upper[..., ::k], self.total / k)
+            theta = part._sort(y[..., ::k])
+        else:
+            theta = (y.sum(-1, keepdims=True) - total) / self.dim
+        theta = np.clip(theta, low, high)
         bottom, top = lower.sum(-1, keepdims=True), upper.sum(-1, keepdims=True)
         theta = np.where(total <= bottom, high, np.where(total >= top, low, theta))
         # The rounding of the sums, to which that of y - theta is added.

@@ -18,15 +18,15 @@ from subgrad.interval import Interval
 from subgrad.sets._spectral_blocks import (
     blocks,
     completed,
-    dilated,
     dimension,
-    motion,
     relabel,
     rounding,
     settle,
+    spectral_motion,
     split,
     symmetric_part,
 )
+from subgrad.sets._spectral_jacobian import SpectralJacobian
 from subgrad.sets.box import Box
 from subgrad.sets.hull import CrossPolytope
 from subgrad.sets.lp_ball import lp_ball
@@ -186,6 +186,20 @@ class SpectralSet(Set):
         p = self._build(Q, R, self.K._project(v))
         return p if self._whole else p + self._rest(y)
 
+    def _project_jacobian(self, y: Array) -> SpectralJacobian:
+        v, Q, R, tol = self._split(y)
+        v = settle(v, self.labels, tol)[0]
+        U, V = self._frames(Q, R)
+        J, rest = self.K._project_jacobian(v), None if self._whole else self._rest
+        return SpectralJacobian(U, V, v, self.K._project(v), J, self.labels, rest)
+
+    def _gauge(self, z: Array) -> Any:
+        if not self._whole:
+            return super()._gauge(z)
+        Z, (v, *_) = self._matrix(z), self._split(z)
+        off = Z - self.U @ blocks(self.U.mT @ Z @ self.V, self.labels) @ self.V.mT
+        return np.inf if norm(off.ravel()) > 1e-12 * norm(z) else self.K._gauge(v)
+
     def _box(self) -> Interval:
         b = super()._box()
         low, up = b.lower, np.maximum(b.lower, b.upper)
@@ -256,44 +270,6 @@ class SpectralSet(Set):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.K!r}, shape={self.shape})"
-
-
-def spectral_motion(
-    v: Array, U: Array, V: Array, D: Array, labels: Array
-) -> tuple[Array, Array]:
-    """Where the spectrum v of U diag(v) Vᵀ, of these blocks, goes under small t D.
-
-    First order and, scaled down, second order, as in `motion`.
-    """
-    if np.all(labels >= 0):
-        p = v.shape[-1]
-        M = symmetric_part((U.mT @ D @ V)[..., :p, :p])
-        same = labels[..., :, None] == labels[..., None, :]
-        return _blockwise(v, np.where(same, M, 0), labels)
-    m, n = D.shape[-2:]
-    S = dilated(D)
-    # The singular values are the first eigenvalues of the dilation, in its frame.
-    U, V = completed(U), completed(V)
-    p = v.shape[-1]
-    lead = np.broadcast_shapes(v.shape[:-1], U.shape[:-2], V.shape[:-2])
-    F = np.zeros((*lead, m + n, m + n))
-    half = np.sqrt(0.5)
-    F[..., :m, :p], F[..., m:, :p] = half * U[..., :p], half * V[..., :p]
-    last = np.arange(m + n - 1, m + n - 1 - p, -1)
-    F[..., :m, last], F[..., m:, last] = half * U[..., :p], -half * V[..., :p]
-    F[..., :m, p:m], F[..., m:, m : m + n - p] = U[..., p:], V[..., p:]
-    middle = np.zeros((*v.shape[:-1], m + n - 2 * p))
-    w = np.concatenate([v, middle, -v[..., ::-1]], -1)
-    a, b = motion(w, F.mT @ S @ F)
-    return a[..., :p], b[..., :p]
-
-
-def _blockwise(v: Array, M: Array, labels: Array) -> tuple[Array, Array]:
-    if np.all(labels == labels[..., :1]):
-        return motion(v, M)
-    # Blocks apart from each other, whatever their eigenvalues.
-    shift = 4 * (np.abs(v).max(-1, keepdims=True) + 1) * labels
-    return motion(v - shift, M)
 
 
 def matrix_shape(shape: Any) -> tuple[int, int, bool]:

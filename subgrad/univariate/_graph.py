@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from ._pieces import search
 from ._polynomials import ROUNDING, Pieces
 
 Direction = tuple[float, float]
+FEW = 8  # vertices up to which segment after segment is faster than a search
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,12 +118,10 @@ class Graph:
 
     def resolvent(self, t: Array, step: Array | float) -> Array:
         """The p with t in p + step ∂f(p)."""
-        shape, m = np.broadcast_shapes(t.shape, np.shape(step)), self.t.size
-        if np.ndim(step) == 0:
-            sums = self.t + step * self.s
-            k = np.searchsorted(sums, t, "left")
-        else:
-            k = search(lambda k: self.t[k] + step * self.s[k] < t, m, shape)
+        m = self.t.size
+        if np.ndim(step) == 0 and m <= FEW:
+            return self._by_segment(t, step)[0]
+        k = self._segment(t, step)
         dt, ds = (d[k] for d in self._segments)
         # Where segment k starts; the first ray goes out from where it ends.
         base = np.maximum(k - 1, 0)
@@ -132,6 +132,45 @@ class Graph:
         p = np.where(part <= 0.5, self.t[base] + excess * part, far)
         low = np.where(k > 0, self.t[base], -np.inf)
         return np.clip(p, low, np.where(k < m, self.t[np.minimum(k, m - 1)], np.inf))
+
+    def resolvent_slope(self, t: Array, step: Array | float) -> Array:
+        """Its derivative in t, the one from the left where it jumps."""
+        if np.ndim(step) == 0 and self.t.size <= FEW:
+            return self._by_segment(t, step)[1]
+        k = self._segment(t, step)
+        dt, ds = (d[k] for d in self._segments)
+        return dt / (dt + step * ds)
+
+    def _segment(self, t: Array, step: Array | float) -> Array:
+        """On which segment p and (t - p) / step lie."""
+        m = self.t.size
+        if np.ndim(step) == 0:
+            return np.searchsorted(self.t + step * self.s, t, "left")
+        shape = np.broadcast_shapes(t.shape, np.shape(step))
+        return search(lambda k: self.t[k] + step * self.s[k] < t, m, shape)
+
+    def _by_segment(self, t: Array, step: Any) -> tuple[Array, Array]:
+        """The resolvent and its slope, one after the other for all t."""
+        sums, step = self.t + step * self.s, float(step)
+        p: Any = None
+        slope: Any = None
+        for k, (dt, ds) in reversed(list(enumerate(zip(*self._segments, strict=True)))):
+            base = max(k - 1, 0)
+            part, rest = dt / (dt + step * ds), ds / (dt + step * ds)
+            at: Any = self.t[base]
+            if 0 < part <= 0.5:
+                at = at + (t - sums[base]) * part
+            elif part > 0:
+                at = t - step * (self.s[base] + (t - sums[base]) * rest)
+            if part > 0 and k > 0:
+                at = np.maximum(at, self.t[base])
+            if k == self.t.size:
+                p, slope = at, part
+                continue
+            before = t <= sums[k]
+            at = np.minimum(at, self.t[k]) if part > 0 else at
+            p, slope = np.where(before, at, p), np.where(before, part, slope)
+        return p, slope
 
     def resolvent_pieces(self, step: float) -> Pieces:
         """The map t -> p, continuous and nondecreasing."""

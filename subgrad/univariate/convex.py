@@ -290,6 +290,10 @@ class Univariate(Batched):
         """φ''(t), one of its limits where it jumps, +inf at kinks and ends."""
         raise NotImplementedError(f"{type(self).__name__} has no second derivative")
 
+    def _prox_slope(self, t: Array, step: Number) -> Array:
+        """The derivative of the prox, one of its limits where it jumps."""
+        return 1 / (1 + step * self._curvature(self._prox(t, step)))
+
     # -- affine changes, see `Transformed` --------------------------------------------
 
     def __add__(self, other: Any) -> Any:

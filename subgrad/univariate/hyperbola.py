@@ -24,6 +24,10 @@ class PseudoHuber(Smooth):
     def _derivative(self, t: Array) -> Array:
         return np.sin(np.arctan(t))
 
+    def _curvature(self, t: Array) -> Array:
+        with np.errstate(over="ignore", under="ignore"):
+            return np.hypot(1, t) ** -3.0
+
     def _widened(self, t: Array, eps: Number) -> tuple[Array, Array]:
         """
         With t = tan ψ and g = sin θ: cos(θ - ψ) >= 1 - ε cos ψ.
@@ -75,6 +79,10 @@ class HalfCircle(Smooth):
         inside = np.clip(t, -1, 1)
         with np.errstate(divide="ignore"):
             return inside / _height(inside)
+
+    def _curvature(self, t: Array) -> Array:
+        with np.errstate(divide="ignore", over="ignore"):
+            return _height(np.clip(t, -1, 1)) ** -3.0
 
     def _widened(self, t: Array, eps: Number) -> tuple[Array, Array]:
         """

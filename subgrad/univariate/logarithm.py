@@ -9,7 +9,6 @@ import numpy as np
 
 from .._check import Array
 from .convex import Number, Smooth
-from .smooth import Exponential
 
 _TINIEST = np.nextafter(0.0, 1.0)
 
@@ -61,6 +60,10 @@ class NegativeLog(Smooth):
         p = np.where(half >= 0, half + middle, other)
         return self._cast(self._sign * p, t, step)
 
+    def _curvature(self, t: Array) -> Array:
+        with np.errstate(divide="ignore", over="ignore"):
+            return 1 / np.maximum(self._sign * t, 0.0) ** 2
+
     def conjugate(self) -> NegativeLog:
         return NegativeLog(not self.dual)
 
@@ -104,23 +107,25 @@ class Logistic(Smooth):
     def _prox(self, t: Array, step: Number) -> Array:
         """
         p + τ / (1 + exp -p) = t. Of t and τ - t, whose answers add up to 0, the lesser
-        has p <= 0, where the left side is convex; it is above p + (τ/2) exp p there, so
-        the prox of that exponential is beyond p, by at most log 2, and Newton's
-        iteration falls from it.
+        has p <= 0, where the left side is convex: Newton's iteration falls to p from
+        above. With u = (τ/2) exp p and z = t + log(τ/2) there, u + log u <= z, so that
+        log u <= z, and u <= z where that is above 1.
         """
-        from scipy.special import expit
-
         tau = np.asarray(step, np.float64)
         back = t > tau / 2
         goal = np.where(back, tau - t, t)
-        p = np.minimum(Exponential()._prox(goal, tau / 2), 0.0)
+        log = np.log(tau / 2)
+        z = goal + log
+        p = np.where(z > 1, np.log(np.maximum(z, 1.0)) - log, goal)
+        p = np.minimum(p, 0.0)
         for _ in range(12):
-            share = expit(p)
-            rest = tau * share
-            lower = p - (p + rest - goal) / (1 + rest * (1 - share))
-            if not np.any(lower < p):
+            e = np.exp(p)
+            rest = tau * e / (1 + e)
+            step_down = (p + rest - goal) / (1 + rest / (1 + e))
+            p = p - np.maximum(step_down, 0.0)
+            # Beyond this the next one is below rounding.
+            if np.all(step_down <= 1e-9 * (1 - p)):
                 break
-            p = np.minimum(p, lower)
         return self._cast(np.where(back, -p, p), t, step)
 
     def conjugate(self) -> BinaryEntropy:
@@ -154,6 +159,10 @@ class BinaryEntropy(Smooth):
         from scipy.special import logit
 
         return logit(np.clip(t, 0, 1))
+
+    def _curvature(self, t: Array) -> Array:
+        with np.errstate(divide="ignore", over="ignore"):
+            return 1 / np.maximum(t, 0.0) + 1 / np.maximum(1 - t, 0.0)
 
     def _gap(self, t: Array) -> Callable[[Array], tuple[Array, Array]]:
         return lambda g: _divergence(t, g)

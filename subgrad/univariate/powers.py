@@ -48,6 +48,15 @@ class Power(Smooth):
     def _derivative(self, t: Array) -> Array:
         return np.copysign(self._rate(t), t)
 
+    def _bend(self, t: Array) -> Array:
+        """(p - 1) t^(p - 2), of t >= 0."""
+        k = self._exponent
+        with np.errstate(divide="ignore", over="ignore"):
+            return k * t ** (k - 1)
+
+    def _curvature(self, t: Array) -> Array:
+        return self._bend(abs(t))
+
     def _shrunk(self, t: Array, step: Number) -> Array:
         """The prox of |t|."""
         return self._cast(_root(abs(t), step, self._exponent), t, step)
@@ -85,6 +94,9 @@ class PositivePartPower(Power):
     def _prox(self, t: Array, step: Number) -> Array:
         return np.where(t > 0, self._shrunk(t, step), self._cast(t, t, step))
 
+    def _curvature(self, t: Array) -> Array:
+        return np.where(t > 0, self._bend(np.maximum(t, 0)), 0.0)
+
     def _dual(self) -> type[Power]:
         return HalfLinePower
 
@@ -116,6 +128,9 @@ class HalfLinePower(Power):
 
     def _prox(self, t: Array, step: Number) -> Array:
         return self._shrunk(np.maximum(t, 0), step)
+
+    def _curvature(self, t: Array) -> Array:
+        return np.where(t > 0, self._bend(np.maximum(t, 0)), np.inf)
 
     def _dual(self) -> type[Power]:
         return PositivePartPower
@@ -167,10 +182,19 @@ class DecreasingPower(Smooth):
         return np.where(u >= 0, out, t.dtype.type(np.inf))
 
     def _derivative(self, t: Array) -> Array:
-        # q - 1 = 1 / (r - 1).
-        k = column(1 / (self.r - 1) if self.dual else self.r - 1)
+        k = self._power
         with np.errstate(divide="ignore", over="ignore"):
             return -self._sign * np.maximum(self._sign * t, 0) ** k
+
+    @property
+    def _power(self) -> Any:
+        """That of the derivative, r - 1 or q - 1 = 1 / (r - 1)."""
+        return column(1 / (self.r - 1) if self.dual else self.r - 1)
+
+    def _curvature(self, t: Array) -> Array:
+        k = self._power
+        with np.errstate(divide="ignore", over="ignore"):
+            return -k * np.maximum(self._sign * t, 0) ** (k - 1)
 
     def conjugate(self) -> DecreasingPower:
         return DecreasingPower(self.r, not self.dual)

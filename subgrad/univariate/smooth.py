@@ -184,6 +184,10 @@ class NegativeSqrt(Smooth):
         """p - τ / (2 √p) = t, a cubic in √p."""
         return self._cast(_cubic_root(t, step / 2) ** 2, t, step)
 
+    def _curvature(self, t: Array) -> Array:
+        with np.errstate(divide="ignore", over="ignore"):
+            return 0.25 / np.maximum(t, 0.0) ** 1.5
+
     def conjugate(self) -> InverseNegative:
         return InverseNegative()
 
@@ -217,6 +221,10 @@ class InverseNegative(Smooth):
         """p + τ / (4 p²) = t, a cubic in σ / -p with σ³ = τ / 4."""
         scale = np.cbrt(step / 4)
         return self._cast(-scale / _cubic_root(t / scale, 1.0), t, step)
+
+    def _curvature(self, t: Array) -> Array:
+        with np.errstate(divide="ignore", over="ignore"):
+            return 0.5 / np.maximum(-t, 0.0) ** 3
 
     def conjugate(self) -> NegativeSqrt:
         return NegativeSqrt()

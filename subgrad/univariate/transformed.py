@@ -165,11 +165,23 @@ class Transformed(Univariate):
 
         Its rounding is monotone, so that p does not leave the domain.
         """
+        with np.errstate(over="ignore"):
+            v = self.phi._prox(*self._turned(t, step))
+            return self._cast(column(self.c) + v / column(self.b), t, step)
+
+    def _turned(self, t: Array, step: Number) -> tuple[Array, Any]:
         a, b, c = column(self.a), column(self.b), column(self.c)
         wide = np.broadcast_to(t, self._shape(t)).astype(np.float64)
+        return b * (wide - step * column(self.d) - c), a * b * b * step
+
+    def _prox_slope(self, t: Array, step: Number) -> Array:
         with np.errstate(over="ignore"):
-            u, step_u = b * (wide - step * column(self.d) - c), a * b * b * step
-            return self._cast(c + self.phi._prox(u, step_u) / b, t, step)
+            return self.phi._prox_slope(*self._turned(t, step))
+
+    def _curvature(self, t: Array) -> Array:
+        a, b = column(self.a), column(self.b)
+        with np.errstate(over="ignore"):
+            return a * b * b * self.phi._curvature(self._argument(t))
 
     def conjugate(self) -> Transformed:
         arrays = (self.a, self._b, self.d, self.c, self._e, self.b, self.e)

@@ -133,6 +133,17 @@ class ConvexTransforms(Convexity):
     def _curvature(self, t: Array) -> Array:
         return self._second(t)
 
+    def _prox_slope(self, t: Array, step: Number) -> Array:
+        self._refuse()
+        if self._pieces.coefficients.shape[-1] > 3:
+            return super()._prox_slope(t, step)
+        return self._graph.resolvent_slope(t, step)
+
+    @cached_property
+    def _dual_graph(self) -> Graph:
+        """That of the conjugate."""
+        return self._graph.dual()
+
     @cached_property
     def _second(self) -> Pieces:
         """The second derivative of the pieces, +inf at kinks and outside the domain."""
