@@ -179,6 +179,10 @@ class Function:
         x = self._point(x)
         if x.ndim != 1:
             raise ValueError(f"x must have shape (n,), got {x.shape}")
+        if batch := np.shape(self._value(x)):
+            raise ValueError(
+                f"prox_jacobian takes one function, got a batch of {batch}"
+            )
         return self._prox_jacobian(x, positive("t", t))
 
     def conjugate(self) -> Function:

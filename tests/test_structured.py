@@ -15,6 +15,8 @@ from subgrad import (
     group_norm,
     hinge_loss,
     huber_loss,
+    k_support_norm,
+    log_sum_exp,
     logistic_loss,
     max_entry,
     maximum,
@@ -211,6 +213,7 @@ def system(rng, kind, m=12, n=20):
         "mean of few rows": lambda: max_entry(dense @ x),
         "own atoms": lambda: norm1(dense @ x) + norm1(3.0 * x) + norm2(x),
         "own simplex": lambda: norm1(dense @ x) + Indicator(Simplex(n))(x),
+        "low rank": lambda: log_sum_exp(dense @ x) + k_support_norm(3)(x),
         "banded": lambda: tv(x),
         "sparse": lambda: norm1(
             random_array((30, n), density=0.3, rng=rng).tocsr() @ x
@@ -227,7 +230,7 @@ def system(rng, kind, m=12, n=20):
 
 KINDS = [
     "few rows", "many rows", "weighted rows", "groups of few rows", "groups",
-    "mean of few rows", "own atoms", "own simplex", "banded", "sparse",
+    "mean of few rows", "own atoms", "own simplex", "low rank", "banded", "sparse",
     "groups of sparse rows",
 ]  # fmt: skip
 

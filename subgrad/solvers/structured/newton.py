@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from subgrad._check import Array
-from subgrad._jacobian import Jacobian
+from subgrad._jacobian import Jacobian, LowRank
 from subgrad.solvers.structured.form import Block, Form
 
 REBUILD = 30  # changes to a Gram matrix before rounding is wiped out
@@ -63,14 +63,19 @@ class Systems:
     def solve(self, D: Array, sigmas: Array, jacobians: list[Any], r: Array) -> Array:
         """The solution d."""
         plain = all(isinstance(J, Jacobian) for J in jacobians)
-        if self.general or not plain:
+        low = not self.sparse and all(
+            isinstance(J, Jacobian | LowRank) for J in jacobians
+        )
+        if self.general or not (plain or low):
             return self._iterated(D, sigmas, jacobians, r)
         if self.sparse:
             return self._sparse(D, sigmas, jacobians, r)
         D = D.copy()
         rows, inner = 0, False
         for k, J, sigma in zip(self.form.blocks, jacobians, sigmas, strict=True):
-            if k.diagonal is None:
+            if isinstance(J, LowRank):
+                inner = True
+            elif k.diagonal is None:
                 rows += int(np.count_nonzero(J.d))
                 rows += 0 if J.u is None else int(np.count_nonzero(J.e))
             elif J.u is None:
@@ -90,23 +95,28 @@ class Systems:
         H = np.zeros((n, n))
         each = zip(self.form.blocks, jacobians, self.grams, sigmas, strict=True)
         for k, J, gram, sigma in each:
+            ranks = isinstance(J, LowRank) or J.u is not None
             if gram is None:
-                if J.u is not None:
-                    # Of a diagonal map: the groups lie in the variables themselves.
+                if ranks:
+                    # Of a diagonal map: what couples variables is in themselves.
                     w = np.broadcast_to(k.diagonal, (n,))
                     H[np.diag_indices(n)] += sigma * w**2 * J.d
-                    V = _spread(J) * w[:, None]
-                    H += sigma * (V * J.along) @ V.T
+                    U, e = _columns(J)
+                    U = U * w[:, None]
+                    H += sigma * (U * e) @ U.T
                 continue
             active = J.d > 0
-            if J.u is None and np.all(J.d[active] == 1):
+            if not ranks and np.all(J.d[active] == 1):
                 H += sigma * gram(active)
-            else:
-                B = np.sqrt(sigma * J.d[active])[:, None] * gram.A[active]
-                H += B.T @ B
-                if J.u is not None:
-                    V = _groups(J, gram.A)
-                    H += sigma * (V.T * J.along) @ V
+                continue
+            B = np.sqrt(sigma * J.d[active])[:, None] * gram.A[active]
+            H += B.T @ B
+            if isinstance(J, LowRank):
+                V = J.V.T @ gram.A
+                H += sigma * (V.T * J.e) @ V
+            elif ranks:
+                V = _groups(J, gram.A)
+                H += sigma * (V.T * J.along) @ V
         H[np.diag_indices(n)] += D
         for lift in (0.0, 1e-15, 1e-13, 1e-11, 1e-9):
             if lift:
@@ -227,14 +237,15 @@ def _sparse_diagonal(k: Block) -> Any:
     return diags_array(np.broadcast_to(k.diagonal, (k.op.rows,))).tocsr()
 
 
-def _spread(J: Jacobian) -> Array:
-    """The vectors u as columns (n, G)."""
-    assert J.u is not None and J.e is not None
+def _columns(J: Any) -> tuple[Array, Array]:
+    """U (n, k) and e (k,) with J = diag(d) + U diag(e) Uᵀ."""
+    if isinstance(J, LowRank):
+        return J.V, J.e
     if J.labels is None:
-        return J.u[:, None]
+        return J.u[:, None], J.along
     U = np.zeros((len(J.u), len(J.e)))
     U[np.arange(len(J.u)), J.labels] = J.u
-    return U
+    return U, J.along
 
 
 def _groups(J: Jacobian, A: Array) -> Array:

@@ -23,6 +23,7 @@ Saddle = Callable[[Array, Array], tuple[Array, Array, Array]]
 BAND = 16
 OUTER = 10_000_000  # numbers in the products of the columns of a matrix
 LIFT = 1e-15
+SMALL = 20  # matrices of a batch that are factored by operations on the whole batch
 
 
 class Dense:
@@ -51,6 +52,10 @@ class Dense:
     def adjoint(self, y: Array) -> Array:
         return y @ self.A if self.A.ndim == 2 else np.vecmat(y, self.A)
 
+    def norms(self) -> Array:
+        """Of the rows."""
+        return np.linalg.norm(self.A, axis=-1)
+
     def balance(self) -> Any:
         """How large multipliers are against values, by q."""
         square = np.square(self.A).sum((-2, -1))
@@ -75,12 +80,11 @@ class Dense:
         return B.T @ B
 
     def factor(self, D: Array) -> Saddle:
-        A, q, n = self.A, self.q, self.q.shape[-1]
         if self.thin:
             return self._thin(D)
         H = self.gram(D)
-        at = np.arange(n)
-        H[..., at, at] += q
+        at = np.arange(H.shape[-1])
+        H[..., at, at] += self.q
         return _by_points(self, D, cholesky(H))
 
     def _thin(self, D: Array) -> Saddle:
@@ -115,6 +119,8 @@ def cholesky(H: Array) -> Solve:
     at = np.arange(n)
     diagonal = H[..., at, at]
     H[..., at, at] += np.where(diagonal > 0, LIFT * diagonal, 1.0)
+    if H.ndim > 2 and n <= SMALL:
+        return _by_columns(H)
     if H.ndim > 2:
         return lambda r: np.linalg.solve(H, r[..., None])[..., 0]
     from scipy.linalg import lapack
@@ -129,11 +135,36 @@ def cholesky(H: Array) -> Solve:
     return lambda r: np.full(n, np.nan)
 
 
+def _by_columns(H: Array) -> Solve:
+    """LDLᵀ of a batch (B, n, n), the batch moved to the end."""
+    L = np.ascontiguousarray(np.moveaxis(H, 0, -1))
+    n, columns = len(L), []
+    for j in range(n):
+        below = L[j, j + 1 :] / L[j, j]
+        columns.append(below)
+        for i in range(j + 1, n):
+            L[i, i:] -= below[i - j - 1] * L[j, i:]
+    pivots = 1 / L[np.arange(n), np.arange(n)]
+
+    def solve(r: Array) -> Array:
+        x = r.T.copy()
+        for j in range(n - 1):
+            x[j + 1 :] -= columns[j] * x[j]
+        x *= pivots
+        for j in range(n - 2, -1, -1):
+            x[j] -= np.einsum("ib,ib->b", columns[j], x[j + 1 :])
+        return np.ascontiguousarray(x.T)
+
+    return solve
+
+
 class Sparse:
     """A sparse K; where Kᵀ K has few diagonals, in O(n)."""
 
-    def __init__(self, q: Array, K: Any) -> None:
-        self.q, self.K, self.KT = q, K, K.T.tocsr()
+    def __init__(self, q: Array, K: Any, form: Form) -> None:
+        self.q, self.K = q, K
+        # Differences are faster by slices than by the entries of a matrix.
+        self.forward, self.adjoint = form.linear, form.adjoint
         n = len(q)
         left, right, row, value = _products(K)
         self.width = int(np.max(left - right, initial=0))
@@ -146,8 +177,9 @@ class Sparse:
             # The entries of Kᵀ K and of the diagonal, each once, column by column.
             both = np.concatenate([right * n + left, left * n + right])
             every = np.unique(np.concatenate([both, np.arange(n) * (n + 1)]))
-            self.rows, self.starts = every % n, np.searchsorted(
-                every, np.arange(n + 1) * n
+            self.rows, self.starts = (
+                every % n,
+                np.searchsorted(every, np.arange(n + 1) * n),
             )
             at, size = np.searchsorted(every, both), len(every)
             off = np.concatenate([np.ones(len(left), bool), left != right])
@@ -155,11 +187,11 @@ class Sparse:
             self.diagonal = np.searchsorted(every, np.arange(n) * (n + 1))
         self.gather = csr_array((value, (at, row)), shape=(size, K.shape[0]))
 
-    def forward(self, x: Array) -> Array:
-        return np.asarray(self.K @ x)
-
-    def adjoint(self, y: Array) -> Array:
-        return np.asarray(self.KT @ y)
+    def norms(self) -> Array:
+        """Of the rows."""
+        K = self.K
+        row = np.repeat(np.arange(K.shape[0]), np.diff(K.indptr))
+        return np.sqrt(np.bincount(row, K.data**2, K.shape[0]))
 
     def balance(self) -> Any:
         """How large multipliers are against values, by q."""
@@ -249,6 +281,13 @@ class Mixed:
         own = np.bincount(self.col, self.w * y[~self.dense], len(self.q))
         return y[self.dense] @ self.A + own
 
+    def norms(self) -> Array:
+        """Of the rows."""
+        out = np.empty(len(self.dense))
+        out[self.dense] = np.linalg.norm(self.A, axis=-1)
+        out[~self.dense] = np.abs(self.w)
+        return out
+
     def balance(self) -> Any:
         """How large multipliers are against values, by q."""
         q = float(self.q.sum()) or float(len(self.q))
@@ -279,6 +318,10 @@ class Repeated:
         self.system, self.row, self.m = system, row, m
         self.balance = system.balance
 
+    def norms(self) -> Array:
+        """Of the rows."""
+        return np.asarray(self.system.norms()[self.row])
+
     def _gather(self, y: Array) -> Array:
         return np.bincount(self.row, y, self.m)
 
@@ -305,28 +348,31 @@ class Repeated:
 
 def normal(form: Form) -> Any:
     """The system of a form; None where a map is known by its products only."""
+    kinds = [k.diagonal is not None for k in form.blocks]
+    full = [k.matrix for k in form.blocks if k.diagonal is None]
+    if any(A is None for A in full):
+        return None
+    if not any(isinstance(A, np.ndarray) for A in full):
+        return Sparse(form.q, _stacked(form), form)
+    rows = [A if isinstance(A, np.ndarray) else A.toarray() for A in full]
+    A = np.asarray(rows[0] if len(rows) == 1 else np.concatenate(rows), float)
+    if not any(kinds):
+        return Dense(form.q, A)
+    dense = np.repeat(np.invert(kinds), [len(k.b) for k in form.blocks])
+    own = [k.diagonal for k in form.blocks if k.diagonal is not None]
+    w = [np.broadcast_to(d, (form.n,)) for d in own]
+    col = np.tile(np.arange(form.n), len(w))
+    return Mixed(form.q, A, np.concatenate(w), col, dense)
+
+
+def _stacked(form: Form) -> Any:
+    """All maps as one sparse array."""
     from scipy.sparse import csr_array, diags_array, vstack
 
-    kinds = [k.diagonal is not None for k in form.blocks]
-    matrices = [None if d else k.matrix for k, d in zip(form.blocks, kinds)]
-    if any(A is None and not d for A, d in zip(matrices, kinds)):
-        return None
-    weights = [
-        np.broadcast_to(k.diagonal, (form.n,)) if d else None
-        for k, d in zip(form.blocks, kinds)
+    parts = [
+        csr_array(k.matrix)
+        if k.diagonal is None
+        else diags_array(np.broadcast_to(k.diagonal, (form.n,))).tocsr()
+        for k in form.blocks
     ]
-    if not any(isinstance(A, np.ndarray) for A in matrices):
-        parts = [
-            csr_array(A) if w is None else diags_array(w).tocsr()
-            for A, w in zip(matrices, weights)
-        ]
-        return Sparse(form.q, parts[0] if len(parts) == 1 else vstack(parts).tocsr())
-    dense = np.repeat(np.invert(kinds), [len(k.b) for k in form.blocks])
-    rows = [A if isinstance(A, np.ndarray) else A.toarray() for A in matrices
-            if A is not None]
-    A = np.asarray(rows[0] if len(rows) == 1 else np.concatenate(rows), float)
-    if dense.all():
-        return Dense(form.q, A)
-    w = np.concatenate([w for w in weights if w is not None])
-    col = np.tile(np.arange(form.n), sum(kinds))
-    return Mixed(form.q, A, w, col, dense)
+    return parts[0] if len(parts) == 1 else vstack(parts).tocsr()
