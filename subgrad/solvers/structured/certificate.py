@@ -135,7 +135,8 @@ class DualCertificate:
     x (n,) is the point near which minimisers are looked for where it matters. A
     multiplier is None for an atom of x itself that is minimised over together with the
     quadratic. `radius`, if given, is a bound on the distance from x to a minimiser that
-    is believed, as is `constraint`: f is then considered on that set.
+    is believed, as is `constraint`: f is then considered on that set. The terms are
+    those of structure(f, whole=whole).
     """
 
     x: Array
@@ -143,6 +144,7 @@ class DualCertificate:
     lower_bound: float
     radius: float | None = None
     constraint: Set | None = None
+    whole: bool = False
 
     def verify(self, f: Function, constraints: Any = ()) -> bool:
         """Whether f has the bound, everything computed afresh.
@@ -162,7 +164,7 @@ class DualCertificate:
         if self.constraint is not None:
             C = a_set("constraint", self.constraint)
             f = restricted(split(f)[0] or f, C)
-        s = structure(f, len(x))
+        s = structure(f, len(x), self.whole)
         if not isinstance(self.multipliers, tuple | list):
             kind = type(self.multipliers).__name__
             raise TypeError(f"multipliers must be a tuple of arrays, got {kind}")
@@ -189,10 +191,12 @@ def dual_bound(
     multipliers: tuple[Any, ...],
     radius: float | None = None,
     constraint: Set | None = None,
+    whole: bool = False,
 ) -> DualCertificate:
     """The certificate of these multipliers, moved into the domains first."""
     raw, blur, moved = _bound(s, x, multipliers, radius)
-    return DualCertificate(x, moved, raw - ULPS * EPS * blur, radius, constraint)
+    bound = raw - ULPS * EPS * blur
+    return DualCertificate(x, moved, bound, radius, constraint, whole)
 
 
 def _bound(

@@ -14,24 +14,12 @@ from subgrad.solvers.certificate import restricted
 from subgrad.solvers.problem import Problem
 from subgrad.solvers.state import State
 from subgrad.solvers.stops import Stop, Watch
-from subgrad.solvers.structured.augmented_lagrangian import AugmentedLagrangian
 from subgrad.solvers.structured.certificate import DualCertificate, dual_bound
+from subgrad.solvers.structured.choice import direct, form_of, method_for
 from subgrad.solvers.structured.extremes import EmptyDomain, empty_domain
-from subgrad.solvers.structured.form import Form, fenchel, matrix, primal, smooth
+from subgrad.solvers.structured.form import Form, matrix, smooth
 from subgrad.solvers.structured.terms import Structure, structure
 from subgrad.solvers.structured.threads import one_thread
-
-
-def form_of(f: Function, n: int) -> Form:
-    """The form of f that is solved. NotImplementedError where f has none."""
-    s = structure(f, n)
-    if not s.terms:
-        raise NotImplementedError("f has no term but quadratics of single variables")
-    form = fenchel(s) or primal(s)
-    one, zero = np.ones(len(form.blocks)), np.zeros(len(form.b))
-    # What the atoms cannot do they say here.
-    form.jacobians(zero, one), form.dual_prox(zero, one)
-    return form
 
 
 @dataclass(frozen=True)
@@ -70,10 +58,12 @@ class Structured:
     that bound f from below (`DualCertificate`): the gap of the result is proved.
     NotImplementedError where f has other parts.
 
-    `dual` are multipliers to start from, such as the `dual` of an earlier Result.
+    `dual` are multipliers to start from, such as the `dual` of an earlier Result. With
+    interior points a bound is looked for when the gap is about `tol` max(1, |f|).
     """
 
     dual: Any = None
+    tol: float = 1e-6
     stops: ClassVar[Stop] = Infeasible() | Stuck()
     certified: ClassVar[bool] = True
 
@@ -83,7 +73,7 @@ class Structured:
             raise ValueError("Structured takes no constraints g(x) <= 0, only a set")
         f = restricted(problem.function, problem.constraint)
         with one_thread():
-            return _state(0, Run(form_of(f, x.shape[-1]), x, self.dual, problem))
+            return _state(0, Run(f, x, self.dual, problem, self.tol))
 
     def step(self, problem: Problem, state: State) -> State:
         """One step of the multipliers."""
@@ -108,16 +98,31 @@ class Run:
     """A method at work on one form, with the best point and the best bound so far."""
 
     def __init__(
-        self, form: Form, x0: Array, dual: Any = None, problem: Any = None
+        self,
+        f: Function,
+        x0: Array,
+        dual: Any = None,
+        problem: Problem | None = None,
+        tol: float = 1e-6,
     ) -> None:
-        self.form, self.source, self.x0 = form, form.source, x0
+        self.x0, self.tol, n = x0, tol, len(x0)
         self.constraint = None if problem is None else problem.constraint
         self.radius = None if problem is None else problem.radius
-        self.method = AugmentedLagrangian(form, *_start(form, x0, dual))
+        self.method: Any = direct(f, n)
+        self.whole = self.method is not None
+        self.source = structure(f, n, self.whole)
+        if not self.whole:
+            self.form = form_of(f, n)
+            self.method = method_for(self.form, *_start(self.form, x0, dual))
         self.x = feasible(self.source, x0)
         self.value = self.source.value(self.x)
         self.certificate: DualCertificate | EmptyDomain | None = None
         self.looks, self.since, self.goal = 1, 0, np.inf
+
+    def _pair(self) -> tuple[Array, tuple[Any, ...]]:
+        if self.whole:
+            return self.method.pair()
+        return self.form.pair(self.method.x, self.method.y)
 
     @property
     def lower(self) -> float:
@@ -130,9 +135,9 @@ class Run:
 
     def step(self) -> None:
         """One step of the method, and a look at what it found."""
-        before = self.form.pair(self.method.x, self.method.y)[1]
+        before = self._pair()[1]
         self.method.step()
-        x, y = self.form.pair(self.method.x, self.method.y)
+        x, y = self._pair()
         x = feasible(self.source, x)
         value = self.source.value(x)
         if value < self.value or not np.isfinite(self.value):
@@ -140,14 +145,18 @@ class Run:
         far = None
         if self.radius is not None:
             far = float(self.radius + np.linalg.norm(self.x - self.x0))
-        found = dual_bound(self.source, self.x, y, far, self.constraint)
-        if found.lower_bound > self.lower:
-            self.certificate = found
+        rough = getattr(self.method, "gap", 0.0)
+        if not rough > self.tol * max(1.0, abs(self.value)):
+            found = dual_bound(self.source, self.x, y, far, self.constraint, self.whole)
+            if found.lower_bound > self.lower:
+                self.certificate = found
         if not np.isfinite(self.value):
             self._look_for_emptiness(before, y, x)
         self.looks += 1
         size = self.value - self.lower
-        if not np.isfinite(size):
+        if rough > 0:
+            size = rough
+        elif not np.isfinite(size) and not self.whole:
             size = 1e300 * float(np.linalg.norm(self.method.residual()))
         better = size < 0.5 * self.goal
         self.since = 0 if better else self.since + 1

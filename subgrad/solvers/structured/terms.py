@@ -89,13 +89,17 @@ class Structure:
         return float(self.offset + quadratic + sum(t.value(x) for t in self.terms))
 
 
-def structure(f: Function, n: int | None = None) -> Structure:
-    """The parts of f, a function of n variables."""
+def structure(f: Function, n: int | None = None, whole: bool = False) -> Structure:
+    """The parts of f, a function of n variables.
+
+    With `whole` atoms of the variable itself that are known by an expression and by
+    closed forms, as total variations are, stay what they are.
+    """
     n = f.n if n is None else n
     if n is None:
         raise ValueError(f"{f!r} takes any number of arguments: apply it to a variable")
     q, c, offset, terms = np.zeros(n), np.zeros(n), 0.0, []
-    for term in _parts(f, identity(n), np.zeros(n)):
+    for term in _whole(f, n) if whole else _parts(f, identity(n), np.zeros(n)):
         a, h = unscaled(term.h)
         if isinstance(h, Affine):
             g = h._gradient(term.op.rows)
@@ -109,6 +113,18 @@ def structure(f: Function, n: int | None = None) -> Structure:
         else:
             terms.append(term)
     return Structure(q, c, offset, tuple(terms), f)
+
+
+def _whole(f: Function, n: int) -> list[Term]:
+    out = []
+    for p in f.parts if isinstance(f, Sum) else (f,):
+        a, h = unscaled(p)
+        if isinstance(h, Precomposed) and h.op.scalar == 1.0 and h.map.b is None:
+            h = h.f
+        plain = isinstance(h, _Derived)
+        here = identity(n), np.zeros(n)
+        out += [Term(scale(h, a), *here)] if plain else _parts(p, *here)
+    return out
 
 
 def unscaled(h: Function) -> tuple[float, Function]:

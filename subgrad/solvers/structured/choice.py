@@ -1,0 +1,116 @@
+r"""Which method solves a structure: the first row that fits.
+
+=====================================================================  ===============
+one atom of x itself with a prox, plus q/2 |x|² + <c, x>               one prox
+multipliers in boxes (absolute values, hinges, pinballs, Huber, boxes  interior point
+and equations, their weights), and a sparse map with a narrow band, or
+a dense one with at least as many rows as columns, at most 1000
+one atom of x with a prox, and squared distances and equations         the dual form by
+                                                                       Newton's method
+else                                                                   Newton's method
+=====================================================================  ===============
+
+"Newton's method" is `AugmentedLagrangian`; from multipliers to start with it is taken
+in the place of the interior-point method. Times in seconds to a proved gap of 1e-6, by
+`python tests/benchmarks/bench_structured.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from subgrad._check import Array
+from subgrad.core import Function
+from subgrad.solvers.structured.augmented_lagrangian import AugmentedLagrangian
+from subgrad.solvers.structured.boxes import boxes
+from subgrad.solvers.structured.form import Form, fenchel, joint, primal
+from subgrad.solvers.structured.interior_point import InteriorPoint
+from subgrad.solvers.structured.terms import Structure, structure
+
+BAND = 16  # of the matrix of a step
+COLUMNS = 1000
+
+
+class OneProx:
+    """argmin g + q/2 |.|² + <c, .>, q > 0: the prox of g at -c/q, in one step."""
+
+    def __init__(self, s: Structure) -> None:
+        self.g, self.q, self.c = s.terms[0].h, float(s.q[0]), s.c
+        self.x, self.y = np.zeros(s.n), None
+
+    def step(self) -> None:
+        """The solution."""
+        self.x = self.g._prox(-self.c / self.q, np.asarray(1 / self.q))
+
+    def pair(self) -> tuple[Array, tuple[Any, ...]]:
+        return self.x, (None,)
+
+
+def direct(f: Function, n: int) -> OneProx | None:
+    """The method that needs one step, if it fits."""
+    s = structure(f, n, whole=True)
+    if len(s.terms) != 1 or not s.terms[0].own:
+        return None
+    if not s.q[0] > 0 or np.any(s.q != s.q[0]):
+        return None
+    try:
+        s.terms[0].h._prox(np.zeros(n), np.ones(()))
+        joint(s.terms[0].h, s).conjugate()
+    except NotImplementedError:
+        return None
+    return OneProx(s)
+
+
+def form_of(f: Function, n: int) -> Form:
+    """The form of f that is solved. NotImplementedError where f has none."""
+    s = structure(f, n)
+    if not s.terms:
+        raise NotImplementedError("f has no term but quadratics of single variables")
+    form = primal(s)
+    if not in_boxes(form):
+        form = fenchel(s) or form
+        one, zero = np.ones(len(form.blocks)), np.zeros(len(form.b))
+        # What the atoms cannot do they say here.
+        form.jacobians(zero, one), form.dual_prox(zero, one)
+    return form
+
+
+def in_boxes(form: Form) -> bool:
+    """Whether the interior-point method fits, and is the one to take."""
+    if any(boxes(k.h, len(k.b)) is None for k in form.blocks):
+        return False
+    if any(k.diagonal is None and k.matrix is None for k in form.blocks):
+        return False
+    dense = [
+        isinstance(k.matrix, np.ndarray) for k in form.blocks if k.diagonal is None
+    ]
+    rows = sum(len(k.b) for k in form.blocks if k.diagonal is None)
+    if any(dense):
+        return (
+            all(dense) and form.n <= min(COLUMNS, rows) and fenchel(form.source) is None
+        )
+    return width(form) <= BAND
+
+
+def width(form: Form) -> int:
+    """How far from the diagonal the entries of Σ A_kᵀ A_k lie."""
+    wide = 0
+    for k in form.blocks:
+        if k.diagonal is None:
+            rows = k.matrix.tocsr()
+            some = np.diff(rows.indptr) > 0
+            starts = rows.indptr[:-1][some]
+            if len(starts):
+                last = np.maximum.reduceat(rows.indices, starts)
+                first = np.minimum.reduceat(rows.indices, starts)
+                wide = max(wide, int((last - first).max()))
+    return wide
+
+
+def method_for(form: Form, x: Any, y: Any) -> Any:
+    """The method at work on the form, from x and y if given."""
+    if y is None and not form.dual and in_boxes(form):
+        return InteriorPoint(form, x)
+    return AugmentedLagrangian(form, x, y)

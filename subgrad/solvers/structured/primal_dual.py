@@ -1,0 +1,225 @@
+r"""Restarted primal-dual hybrid gradient steps: products with the maps, and proxes.
+
+.. math:: x_+ = \frac{x - \tau (c + A^T y)}{1 + \tau q}, \qquad
+   y_+ = \mathrm{prox}_{\sigma h^*}\big(y + \sigma (A (2 x_+ - x) + b)\big), \qquad
+   \tau \sigma |A|^2 < 1
+
+T maps p = (x, y) to (x_+, y_+), and a saddle point is a fixed point of T. From a point
+p_0 the steps are Halpern's, of the reflected map,
+
+.. math:: p_{k+1} = \frac{k + 1}{k + 2} (2 T(p_k) - p_k) + \frac{1}{k + 2} p_0,
+
+and p_0 is replaced by T(p_k) when |p_k - T(p_k)| has fallen enough, in the norm in
+which T is nonexpansive. The ratio of σ to τ follows the ratio of the ways that y and x
+went between restarts. A. Chambolle and T. Pock, A first-order primal-dual algorithm for
+convex problems, J. Math. Imaging Vis. 40 (2011); H. Lu and J. Yang, Restarted Halpern
+PDHG for linear programming, arXiv 2407.16144 (2024).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from subgrad._check import Array
+from subgrad.solvers.structured.augmented_lagrangian import _unit
+from subgrad.solvers.structured.form import Form
+from subgrad.solvers.structured.stencil import stencil
+
+LOOK = 16  # iterations between two looks at the fixed-point residual
+LOOKS = 2  # in one step
+FALL = 0.2  # a residual that fell so far since the last restart is a reason for one,
+SOME = 0.8  # or so far if it rises again,
+SHARE = 0.2  # or so many of all iterations without a restart
+FOLLOW = 0.7  # how much of the way, in logarithms, the ratio of the steps follows
+MOST = 1e20  # how far it may go from where it starts
+PROBES = 4  # random vectors for the lengths of rows
+POWER = 20  # iterations for an estimate of |A|, with
+MARGIN = 1.02  # on the estimate of |A|
+FLOOR = 4  # ulps
+EPS = float(np.finfo(np.float64).eps)
+
+
+class PrimalDual:
+    """The method on one form: x, and y in the domain of h*, after so many `step()`s.
+
+    `change` is |p - T(p)| at the last look; `products` counts products with A and with
+    its adjoint, `restarts` the restarts. Where rounding keeps p from coming closer to
+    T(p), `settled` is True and `step` does nothing.
+    """
+
+    def __init__(
+        self, form: Form, x: Array | None = None, y: Array | None = None
+    ) -> None:
+        self.form, self.products = form, PROBES
+        # Rows of all blocks count as if they had one length.
+        squares = _squares(form)
+        self.rho = squares.max() / squares
+        self.each = form.spread(self.rho)
+        self.norm = MARGIN * self._norm()
+        unit = _unit(form, self.rho, float(squares.max() * len(form.b)))
+        self.unit = self.weight = 10 * unit * self.norm
+        self.x = np.zeros(form.n) if x is None else np.array(x, float)
+        if y is None:
+            y = form.dual_prox(np.zeros(len(form.b)), self.rho * self.weight)
+        self.y = np.array(y, float)
+        self.iterations = self.restarts = self.k = 0
+        self.change, self.settled = np.inf, False
+        self.fused = stencil(form)
+        self.point = np.empty_like(self.x), np.empty_like(self.y)
+        self._anchor(np.inf)
+
+    def _norm(self) -> float:
+        """|A| with the blocks scaled, by power iteration: nearly, and from below."""
+        form, size = self.form, 0.0
+        v = np.random.default_rng(0).standard_normal(form.n)
+        for _ in range(POWER):
+            v /= np.linalg.norm(v)
+            v = form.adjoint(self.each * form.linear(v))
+            size = float(np.linalg.norm(v))
+            if size == 0:
+                return 1.0
+        self.products += 2 * POWER
+        return float(np.sqrt(size))
+
+    @property
+    def z(self) -> Array:
+        """A x + b."""
+        return self.form.linear(self.x) + self.form.b
+
+    def residual(self) -> Array:
+        """q x + c + Aᵀ y, zero at a saddle point."""
+        return self.form.q * self.x + self.form.c + self.form.adjoint(self.y)
+
+    def step(self) -> None:
+        """Some iterations, and looks whether to restart."""
+        for _ in range(LOOKS):
+            if self.settled:
+                return
+            self._look()
+
+    def _look(self) -> None:
+        """Iterations up to the next look, and a restart or not."""
+        shares = self.k + np.arange(1.0, LOOK + 1)
+        shares /= shares + 1
+        self._advance(shares[:-1])
+        (x, y), a = self.point, shares[-1]
+        self.x, self.y = self._map(x, y)
+        self.k, self.iterations = self.k + LOOK, self.iterations + LOOK
+        # x and y hold T(p) - p until it is clear how to go on.
+        np.subtract(self.x, x, out=x)
+        np.subtract(self.y, y, out=y)
+        along = self.form.linear(x)
+        self.products += 2 * LOOK + 1
+        sizes = _square(x), self._square(y, -1), float(np.vdot(y, along))
+        stretch = float(np.sqrt(self._square(along, 1) / (sizes[0] or 1.0)))
+        del along
+        if stretch > self.norm:
+            # The steps were too long: back, and shorter ones.
+            self.norm, (self.x, self.y) = MARGIN * stretch, self.start
+            self._anchor(np.inf)
+            return
+        self.change = self._length(*sizes)
+        ends = _square(self.x), self._square(self.y, -1), 0.0
+        self.settled = self.change <= FLOOR * EPS * self._length(*ends)
+        if self._enough():
+            self._weigh()
+            self._anchor(self._length(*sizes))
+            self.restarts += 1
+            return
+        self.last = self.change
+        for p, new, p0 in zip((x, y), (self.x, self.y), self.start, strict=True):
+            p += new
+            p *= a
+            p += (1 - a) * p0
+
+    def _enough(self) -> bool:
+        """Whether to restart."""
+        return (
+            self.change <= FALL * self.first
+            or (self.change <= SOME * self.first and self.change > self.last)
+            or self.k >= SHARE * self.iterations
+        )
+
+    def _anchor(self, first: float) -> None:
+        """Start anew from x and y, with this residual."""
+        self.start = self.x, self.y
+        for p, new in zip(self.point, self.start, strict=True):
+            p[:] = new
+        self.k, self.first, self.last = 0, first, first
+
+    def _weigh(self) -> None:
+        """The ratio of the steps, by the ways from the last anchor."""
+        x0, y0 = self.start
+        way, dual = _square(self.x - x0), self._square(self.y - y0, -1)
+        if way > 0 and dual > 0:
+            goal = float(np.sqrt(dual / way))
+            goal = self.weight ** (1 - FOLLOW) * goal**FOLLOW
+            # Without a saddle point it would go on for ever.
+            self.weight = min(max(goal, self.unit / MOST), self.unit * MOST)
+
+    def _square(self, y: Array, power: int) -> float:
+        """The sum of ρ_k^power |y_k|²."""
+        each = zip(self.form.cuts, self.rho, strict=True)
+        return float(sum(r**power * _square(y[at]) for at, r in each))
+
+    @property
+    def steps(self) -> tuple[float, float]:
+        """τ and σ, that of a block being σ times its ρ."""
+        return 1 / (self.norm * self.weight), self.weight / self.norm
+
+    def _length(self, x: float, y: float, cross: float) -> float:
+        """The norm of (x, y) in which T is nonexpansive, of squares and <y, A x>."""
+        tau, sigma = self.steps
+        return float(np.sqrt(max(x / tau + y / sigma - 2 * cross, 0.0)))
+
+    def _map(self, x: Array, y: Array) -> tuple[Array, Array]:
+        """T(x, y)."""
+        form, (tau, sigma) = self.form, self.steps
+        if self.fused is not None:
+            x, y = x.copy(), y.copy()
+            self.fused(x, y, x, y, tau, sigma, np.array([[0.5, 0.5, 0.0]]))
+            return x, y
+        new = (x - tau * (form.c + form.adjoint(y))) / (1 + tau * form.q)
+        w = y + sigma * self.each * (form.linear(2 * new - x) + form.b)
+        return new, form.dual_prox(w, sigma * self.rho)
+
+    def _advance(self, shares: Array) -> None:
+        """Steps of the point, in place."""
+        form, (x, y), (x0, y0) = self.form, self.point, self.start
+        tau, sigma = self.steps
+        if self.fused is not None:
+            mixes = np.stack([shares, 0 * shares, 1 - shares], -1)
+            self.fused(x, y, x0, y0, tau, sigma, mixes)
+            return
+        sigmas, each = sigma * self.rho, sigma * self.each
+        shift = each * form.b if form.b.any() else None
+        shrink = 1 / (1 + tau * form.q)
+        ahead, back = 2 * shrink - 1, -2 * tau * shrink
+        for a in shares:
+            bar = form.adjoint(y) + form.c
+            bar *= back
+            bar += ahead * x
+            w = each * form.linear(bar)
+            w += y
+            if shift is not None:
+                w += shift
+            p = form.dual_prox(w, sigmas)
+            np.multiply(bar, a, out=x)
+            x += (1 - a) * x0
+            y *= -a
+            y += 2 * a * p
+            y += (1 - a) * y0
+
+
+def _squares(form: Form) -> Array:
+    """About the mean square of the lengths of the rows, for every block."""
+    rng, found = np.random.default_rng(1), np.zeros(len(form.blocks))
+    for _ in range(PROBES):
+        u = rng.standard_normal(form.n)
+        found += [np.mean(np.square(k.op.forward(u))) for k in form.blocks]
+    found = np.where(found > 0, found, found.max())
+    return np.where(found > 0, found / PROBES, 1.0)
+
+
+def _square(x: Array) -> float:
+    return float(np.vdot(x, x))
