@@ -8,7 +8,7 @@ import pytest
 from subgrad import problems
 from subgrad.solvers import Gap, MaxIter, minimize
 from subgrad.solvers.auto import METHODS
-from subgrad.solvers.structured.front import form_of
+from subgrad.solvers.structured.choice import form_of
 
 QUICK = ("cb2", "lq", "maxquad", "goffin", "stackloss")
 KNOWN = [n for n in problems.names() if problems.problem(n).optimum is not None]

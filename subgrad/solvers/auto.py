@@ -58,7 +58,7 @@ from subgrad._check import Array
 from subgrad.functions.from_oracle import _OracleFunction as OracleFunction
 from subgrad.solvers.certificate import restricted
 from subgrad.solvers.problem import Problem
-from subgrad.solvers.stops import MaxIter, Stop, wants_a_bound
+from subgrad.solvers.stops import MaxIter, Stop, tolerances, wants_a_bound
 
 if TYPE_CHECKING:
     from subgrad.solvers.state import Solver
@@ -120,13 +120,19 @@ def _pick(problem: Problem, stop: Stop | None, x: Array) -> tuple[str, str]:
 
 
 def _has_parts(problem: Problem, x: Array) -> bool:
-    from subgrad.solvers.structured.front import form_of
+    from subgrad.solvers.structured.choice import direct, form_of
 
+    f, n = restricted(problem.function, problem.constraint), x.shape[-1]
     try:
-        form_of(restricted(problem.function, problem.constraint), x.shape[-1])
+        return direct(f, n) is not None or form_of(f, n) is not None
     except NotImplementedError:
         return False
-    return True
+
+
+def _structured(problem: Problem, stop: Stop | None, x: Array) -> Any:
+    from subgrad.solvers.structured.front import Structured
+
+    return Structured(tol=min(tolerances(stop), default=1e-6))
 
 
 def _reach(problem: Problem, x: Array) -> Any:
@@ -196,5 +202,5 @@ METHODS: dict[str, Callable[[Problem, Stop | None, Array], Any]] = {
     "shor": _made("shor", "Shor"),
     "set descent": _made("set_descent", "SetDescent"),
     "switching": _made("switching", "Switching"),
-    "structured": _made("structured.front", "Structured"),
+    "structured": _structured,
 }

@@ -13,7 +13,7 @@ from subgrad.core import Function, Mask, Set
 from subgrad.solvers.problem import Problem
 from subgrad.solvers.state import Solver, State, advance, begin
 from subgrad.solvers.steps import Accuracy, _size
-from subgrad.solvers.stops import Gap, Stop
+from subgrad.solvers.stops import Gap, Stop, tolerances
 from subgrad.solvers.subgradient import SubgradientMethod
 
 MOST = 64  # copies: 2^62 eps is beyond what a float can tell from f
@@ -162,19 +162,13 @@ class Restarted:
 
 def to_tolerance(problem: Problem, stop: Stop | None, x: Array) -> Restarted:
     """Restarts of subgradient steps for the least Gap that the stop asks for."""
-    tol = min(_tolerances(stop), default=Gap().tol)
+    tol = min(tolerances(stop), default=Gap().tol)
     f, value = problem.function, problem.function._value(x)
     low = f.infimum if problem.optimum is None else problem.optimum
     # f* lies between these two.
     eps = tol * np.maximum(1.0, np.maximum(low, -value))
     # The copies must span f(x) too.
     return Restarted(np.maximum(eps, np.abs(value) * 2.0 ** (4 - MOST)))
-
-
-def _tolerances(stop: Stop | None) -> list[float]:
-    if isinstance(stop, Gap):
-        return [stop.tol]
-    return [tol for part in getattr(stop, "stops", ()) for tol in _tolerances(part)]
 
 
 def _accurate(eps: Array) -> Solver:

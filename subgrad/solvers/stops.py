@@ -112,6 +112,13 @@ def wants_a_bound(stop: Stop) -> bool:
     return isinstance(stop, Gap) or any(map(wants_a_bound, parts))
 
 
+def tolerances(stop: Stop | None) -> list[float]:
+    """Those of all Gaps among what the stop looks at."""
+    if isinstance(stop, Gap):
+        return [stop.tol]
+    return [tol for part in getattr(stop, "stops", ()) for tol in tolerances(part)]
+
+
 def relative_gap(fun: Array, lower: Array) -> Array:
     """(fun - lower) / max(1, |f*|), |f*| as small as lower <= f* <= fun leaves it."""
     return (fun - lower) / np.maximum(1.0, np.maximum(lower, -fun))

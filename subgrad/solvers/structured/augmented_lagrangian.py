@@ -40,7 +40,7 @@ class AugmentedLagrangian:
         lengths = np.array([max(k.square / len(k.b), 1e-300) for k in form.blocks])
         self.rho = lengths.max() / lengths
         self.square = float(lengths.max() * len(form.b))
-        self.unit = _unit(form, self.rho, self.square)
+        self.unit = typical_ratio(form, self.rho, self.square)
         # Near a solution there is no need to go slowly.
         self.sigma, self.grow = (
             (10 if x is None or y is None else 1000) * self.unit,
@@ -153,7 +153,7 @@ def _rms(x: Array) -> float:
     return float(np.sqrt(np.mean(x * x)))
 
 
-def _unit(form: Form, rho: Array, square: float) -> float:
+def typical_ratio(form: Form, rho: Array, square: float) -> float:
     """How large multipliers are against the values A x + b."""
     if np.all(form.q > 0):
         return float(form.q.sum()) / square

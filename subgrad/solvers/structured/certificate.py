@@ -164,6 +164,8 @@ class DualCertificate:
         if self.constraint is not None:
             C = a_set("constraint", self.constraint)
             f = restricted(split(f)[0] or f, C)
+        if not isinstance(self.whole, bool):
+            raise TypeError(f"whole must be True or False, got {self.whole!r}")
         s = structure(f, len(x), self.whole)
         if not isinstance(self.multipliers, tuple | list):
             kind = type(self.multipliers).__name__

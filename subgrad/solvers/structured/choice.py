@@ -5,8 +5,10 @@ one atom of x itself with a prox, plus q/2 |x|² + <c, x>               one prox
 multipliers in boxes (absolute values, hinges, pinballs, Huber, boxes  interior point
 and equations, their weights), and a sparse map with a narrow band, or
 a dense one with at least as many rows as columns, at most 1000
-one atom of x with a prox, and squared distances and equations         the dual form by
-                                                                       Newton's method
+one atom of x with a prox, and squared distances and equations, maps   the dual form by
+as matrices                                                            Newton's method
+a map known by its products only; sparse maps of more than 4096        primal-dual
+variables; atoms without a Jacobian of their prox
 else                                                                   Newton's method
 =====================================================================  ===============
 
@@ -27,10 +29,12 @@ from subgrad.solvers.structured.augmented_lagrangian import AugmentedLagrangian
 from subgrad.solvers.structured.boxes import boxes
 from subgrad.solvers.structured.form import Form, fenchel, joint, primal
 from subgrad.solvers.structured.interior_point import InteriorPoint
+from subgrad.solvers.structured.primal_dual import PrimalDual
 from subgrad.solvers.structured.terms import Structure, structure
 
 BAND = 16  # of the matrix of a step
 COLUMNS = 1000
+VARIABLES = 4096
 
 
 class OneProx:
@@ -69,12 +73,27 @@ def form_of(f: Function, n: int) -> Form:
     if not s.terms:
         raise NotImplementedError("f has no term but quadratics of single variables")
     form = primal(s)
-    if not in_boxes(form):
-        form = fenchel(s) or form
-        one, zero = np.ones(len(form.blocks)), np.zeros(len(form.b))
-        # What the atoms cannot do they say here.
-        form.jacobians(zero, one), form.dual_prox(zero, one)
+    if not in_boxes(form) and (dual := fenchel(s)) and not by_products(dual):
+        form = dual
+    # What the atoms cannot do they say here.
+    form.dual_prox(np.zeros(len(form.b)), np.ones(len(form.blocks)))
     return form
+
+
+def by_products(form: Form) -> bool:
+    """Whether to use products with the maps only."""
+    mapped = [k.matrix for k in form.blocks if k.diagonal is None]
+    if any(A is None for A in mapped):
+        return True
+    sparse = any(not isinstance(A, np.ndarray) for A in mapped)
+    if sparse and form.n > VARIABLES and not form.dual:
+        return True
+    try:
+        one = np.ones(len(form.blocks))
+        form.jacobians(np.zeros(len(form.b)), one)
+    except NotImplementedError:
+        return True
+    return False
 
 
 def in_boxes(form: Form) -> bool:
@@ -83,15 +102,12 @@ def in_boxes(form: Form) -> bool:
         return False
     if any(k.diagonal is None and k.matrix is None for k in form.blocks):
         return False
-    dense = [
-        isinstance(k.matrix, np.ndarray) for k in form.blocks if k.diagonal is None
-    ]
-    rows = sum(len(k.b) for k in form.blocks if k.diagonal is None)
-    if any(dense):
-        return (
-            all(dense) and form.n <= min(COLUMNS, rows) and fenchel(form.source) is None
-        )
-    return width(form) <= BAND
+    mapped = [k for k in form.blocks if k.diagonal is None]
+    dense = [isinstance(k.matrix, np.ndarray) for k in mapped]
+    if not any(dense):
+        return width(form) <= BAND
+    few = form.n <= min(COLUMNS, sum(len(k.b) for k in mapped))
+    return all(dense) and few and fenchel(form.source) is None
 
 
 def width(form: Form) -> int:
@@ -113,4 +129,6 @@ def method_for(form: Form, x: Any, y: Any) -> Any:
     """The method at work on the form, from x and y if given."""
     if y is None and not form.dual and in_boxes(form):
         return InteriorPoint(form, x)
+    if not form.dual and by_products(form):
+        return PrimalDual(form, x, y)
     return AugmentedLagrangian(form, x, y)

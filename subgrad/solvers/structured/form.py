@@ -25,7 +25,7 @@ from subgrad.affine import Diagonal, Matrix, Operator, Sparse, Transposed
 from subgrad.core import Function
 from subgrad.functions.indicator import Indicator
 from subgrad.functions.quadratic import SquaredNorm
-from subgrad.operators import Chain, Pick, Stack
+from subgrad.operators import Chain, Pick, Stack, Total
 from subgrad.sets.box import Box
 from subgrad.solvers.structured.terms import Structure, Term, unscaled
 
@@ -58,10 +58,12 @@ def matrix(op: Operator) -> Any:
             return inner.multiply(w[:, None]).tocsr()
         outer = matrix(op.outer)
         return None if outer is None or inner is None else outer @ inner
-    if isinstance(op, Stack):
+    if isinstance(op, Stack | Total):
         parts = [matrix(p) for p in op.ops]
         if any(p is None for p in parts):
             return None
+        if isinstance(op, Total):
+            return sum(parts[1:], parts[0])
         if all(isinstance(p, np.ndarray) for p in parts):
             return np.concatenate(parts)
         from scipy.sparse import csr_array, vstack
@@ -77,7 +79,7 @@ def square(op: Operator) -> float:
     """The sum of the squares of the entries, estimated where there is no matrix."""
     if isinstance(op, Diagonal):
         return float(np.sum(np.broadcast_to(op.w**2, (op.rows,))))
-    A = matrix(op)
+    A = None if hasattr(op, "sparse") else matrix(op)
     if A is None:
         v = np.random.default_rng(0).standard_normal((8, op.cols))
         return float(np.square(op.forward(v)).sum() / 8)
@@ -229,9 +231,11 @@ def base(s: Structure) -> Term | None:
     """An atom of x itself with a conjugate, to be minimised over without multiplier."""
     if np.any(s.q != s.q[0]):
         return None
-    own = [t for t in s.terms if t.own]
-    # With an indicator of a bounded set every multiplier of the others is feasible.
-    own.sort(key=lambda t: not isinstance(t.h, Indicator))
+    sets: list[Any] = [t for t in s.terms if t.own and isinstance(t.h, Indicator)]
+    # With a bounded set every multiplier of the others is feasible; with one that is
+    # not, those of a boundary only, which rounding misses.
+    own = [t for t in sets if np.all(t.h._body(s.n).is_bounded)]
+    own += [t for t in s.terms if t.own and not isinstance(t.h, Indicator)]
     for t in own:
         try:
             joint(t.h, s).conjugate()

@@ -131,7 +131,9 @@ class Run:
     @property
     def stuck(self) -> bool:
         """Whether the gap was not halved for long, nor the residual."""
-        return self.since > PATIENCE
+        if getattr(self.method, "settled", False):
+            return True
+        return self.since > getattr(self.method, "patience", PATIENCE)
 
     def step(self) -> None:
         """One step of the method, and a look at what it found."""
@@ -146,7 +148,9 @@ class Run:
         if self.radius is not None:
             far = float(self.radius + np.linalg.norm(self.x - self.x0))
         rough = getattr(self.method, "gap", 0.0)
-        if not rough > self.tol * max(1.0, abs(self.value)):
+        due = getattr(self.method, "due", None)
+        look = due is None or due() or self.stuck
+        if look and not rough > self.tol * max(1.0, abs(self.value)):
             found = dual_bound(self.source, self.x, y, far, self.constraint, self.whole)
             if found.lower_bound > self.lower:
                 self.certificate = found

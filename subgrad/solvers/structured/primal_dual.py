@@ -21,7 +21,7 @@ from __future__ import annotations
 import numpy as np
 
 from subgrad._check import Array
-from subgrad.solvers.structured.augmented_lagrangian import _unit
+from subgrad.solvers.structured.augmented_lagrangian import typical_ratio
 from subgrad.solvers.structured.form import Form
 from subgrad.solvers.structured.stencil import stencil
 
@@ -47,6 +47,8 @@ class PrimalDual:
     T(p), `settled` is True and `step` does nothing.
     """
 
+    patience = 400  # steps without progress that are no reason to give up
+
     def __init__(
         self, form: Form, x: Array | None = None, y: Array | None = None
     ) -> None:
@@ -56,17 +58,24 @@ class PrimalDual:
         self.rho = squares.max() / squares
         self.each = form.spread(self.rho)
         self.norm = MARGIN * self._norm()
-        unit = _unit(form, self.rho, float(squares.max() * len(form.b)))
+        unit = typical_ratio(form, self.rho, float(squares.max() * len(form.b)))
         self.unit = self.weight = 10 * unit * self.norm
         self.x = np.zeros(form.n) if x is None else np.array(x, float)
         if y is None:
             y = form.dual_prox(np.zeros(len(form.b)), self.rho * self.weight)
         self.y = np.array(y, float)
-        self.iterations = self.restarts = self.k = 0
+        self.iterations = self.restarts = self.k = self.next = 0
         self.change, self.settled = np.inf, False
         self.fused = stencil(form)
         self.point = np.empty_like(self.x), np.empty_like(self.y)
         self._anchor(np.inf)
+
+    def due(self) -> bool:
+        """Whether to look for a bound, which may cost as much as some iterations."""
+        if self.iterations < self.next:
+            return False
+        self.next = int(1.1 * self.iterations)
+        return True
 
     def _norm(self) -> float:
         """|A| with the blocks scaled, by power iteration: nearly, and from below."""
