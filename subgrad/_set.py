@@ -74,6 +74,8 @@ class Set(Batched):
 
     def _gauge(self, z: Array) -> Any:
         """The least t >= 0 with z in t S, for a bounded S that contains 0, at one z."""
+        if not z.any():
+            return 0.0
         low, high = 0.0, 1.0
         while not self._contains(z / high, 0.0):
             low, high = high, 2 * high
@@ -382,15 +384,6 @@ def a_set(name: str, S: Any) -> Set:
     if not isinstance(S, Set):
         raise TypeError(f"{name} must be a Set, got {type(S).__name__}")
     return S
-
-
-def a_cone(K: Any) -> Set:
-    """K, or an error if 0 or ten times some member is no member."""
-    far = 1e3 * np.cos(np.arange(1.0, 1.0 + a_set("cone", K).dim))
-    good = np.all(K.nonempty) and np.all(K.contains(0 * far))
-    if not good or not all(np.all(K.contains(10 * K._project(d))) for d in (far, -far)):
-        raise ValueError(f"cone must be a closed convex cone, got {K!r}")
-    return K
 
 
 def _nearest(S: Set, y: Array) -> Array:

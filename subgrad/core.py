@@ -5,14 +5,13 @@ with a leading underscore trust their arrays, and are what a subclass writes.
 """
 
 from subgrad._function import Function, a_function
-from subgrad._set import Mask, Set, _nearest, a_cone, a_set, norm, unit
+from subgrad._set import Mask, Set, _nearest, a_set, norm, unit
 
 __all__ = [
     "Function",
     "Mask",
     "Set",
     "_nearest",
-    "a_cone",
     "a_function",
     "a_set",
     "norm",

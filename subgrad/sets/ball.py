@@ -9,8 +9,9 @@ import numpy as np
 from subgrad._budget import spend
 from subgrad._check import Array, nonnegative, vector
 from subgrad._jacobian import GeneralJacobian, Jacobian
-from subgrad.core import Mask, Set, a_cone, norm, unit
+from subgrad.core import Mask, Set, norm, unit
 from subgrad.interval import Interval
+from subgrad.sets.cone import a_cone
 
 
 class Groups:

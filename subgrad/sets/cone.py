@@ -8,7 +8,7 @@ import numpy as np
 
 from subgrad._check import Array, real
 from subgrad._jacobian import AnyJacobian, of_polyhedron
-from subgrad.core import Mask, Set, a_cone, norm, unit
+from subgrad.core import Mask, Set, a_set, norm, unit
 from subgrad.interval import Interval
 
 
@@ -199,3 +199,12 @@ class NormalCone(Polar):
         # The face is that of D, to the tolerance of membership.
         face = self.at.exposed_face(x, 1e-9 * (1 + norm(x)))
         return _weighted(self.cone.weights, [face])
+
+
+def a_cone(K: Any) -> Set:
+    """K, or an error if 0 or ten times some member is no member."""
+    far = 1e3 * np.cos(np.arange(1.0, 1.0 + a_set("cone", K).dim))
+    good = np.all(K.nonempty) and np.all(K.contains(0 * far))
+    if not good or not all(np.all(K.contains(10 * K._project(d))) for d in (far, -far)):
+        raise ValueError(f"cone must be a closed convex cone, got {K!r}")
+    return K
