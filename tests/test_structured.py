@@ -392,3 +392,47 @@ def test_an_earlier_result_is_a_start():
         assert found.success
         steps.append(int(found.nit))
     assert steps[1] <= steps[0] and steps[2] <= 1
+
+
+def stacked(kind):
+    """A batch of functions, and the functions one by one."""
+    rng, x = np.random.default_rng(0), variable(4)
+    A, b = rng.standard_normal((6, 20, 4)), rng.standard_normal((6, 20))
+    if kind == "data":
+        return norm1(A @ x - b), [norm1(A[i] @ x - b[i]) for i in range(6)]
+    if kind == "right sides":
+        each = [hinge_loss(A[0] @ x - b[i]) + squared_norm(x) for i in range(6)]
+        return hinge_loss(A[0] @ x - b) + squared_norm(x), each
+    if kind == "weights":
+        loss, w = 0.5 * squared_norm(A[0] @ x - b[0]), np.array([0.1, 1.0, 10.0])
+        return loss + w * norm1(x - 0.1), [loss + a * norm1(x - 0.1) for a in w]
+    if kind == "levels":
+        tau = [0.1, 0.5, 0.9]
+        z = A[0] @ x - b[0]
+        return pinball_loss(tau)(z), [pinball_loss(a)(z) for a in tau]
+    losses = [huber_loss(0.5)(A[i] @ x - b[i]) + norm1(3 * x) for i in range(6)]
+    return huber_loss(0.5)(A @ x - b) + norm1(3 * x), losses
+
+
+@pytest.mark.parametrize("kind", ["data", "right sides", "weights", "levels", "sums"])
+def test_a_batch_is_solved_in_one_step(kind):
+    f, each = stacked(kind)
+    found = minimize(f, np.zeros(4), stop=Gap(1e-8) | MaxIter(5))
+    assert "'structured'" in found.message and np.all(found.success)
+    assert np.all(found.nit == 1) and found.x.shape == (len(each), 4)
+    alone = [minimize(g, np.zeros(4), stop=Gap(1e-9)) for g in each]
+    assert_allclose(found.fun, [r.fun for r in alone], rtol=2e-8, atol=2e-8)
+    assert np.all(found.lower_bound <= [r.fun for r in alone])
+    proof = found.certificate
+    assert proof.verify(f) and pickle.loads(pickle.dumps(proof)).verify(f)
+    high = found.fun + 1e-7 * np.maximum(1, np.abs(found.fun))
+    assert not replace(proof, lower_bound=high).verify(f)
+    assert not replace(proof, y=proof.y[..., :-1]).verify(f)
+    assert not replace(proof, lower_bound=np.full(len(each), np.nan)).verify(f)
+
+
+def test_batches_of_other_atoms_go_elsewhere():
+    f = norm2(np.random.default_rng(0).standard_normal((3, 5, 4)) @ variable(4) - 1.0)
+    with pytest.raises(NotImplementedError, match="batch"):
+        minimize(f, np.zeros(4), Structured())
+    assert "'structured'" not in minimize(f, np.zeros(4), stop=MaxIter(5)).message

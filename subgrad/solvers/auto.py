@@ -7,7 +7,7 @@ Names: "subgradient" (with TargetLevel, or Polyak where the optimum is known), "
 
 ====================================================================  ==============
 constraint functions are given                                        "switching"
-one problem, all of whose atoms have a prox, and a Gap is asked for   "structured"
+atoms with a prox (in a batch, with multipliers in boxes), and a Gap  "structured"
 the optimum is known                                                  "polyak"
 no set, a finite f, n <= 500, and a Gap is asked for                  "shor"
 the stop is MaxIter, and a radius is given or the set is bounded      "linear decay"
@@ -101,7 +101,7 @@ def _pick(problem: Problem, stop: Stop | None, x: Array) -> tuple[str, str]:
     if problem.constraints:
         return "switching", "there are constraint functions"
     asked = stop is None or wants_a_bound(stop)
-    if asked and x.ndim == 1 and x.dtype == np.float64 and _has_parts(problem, x):
+    if asked and x.dtype == np.float64 and _has_parts(problem, x):
         return "structured", "f is a sum of atoms with a prox, and a proof is asked for"
     if problem.optimum is not None:
         return "polyak", "the optimum is known"
@@ -120,10 +120,13 @@ def _pick(problem: Problem, stop: Stop | None, x: Array) -> tuple[str, str]:
 
 
 def _has_parts(problem: Problem, x: Array) -> bool:
+    from subgrad.solvers.structured.batch import arrays
     from subgrad.solvers.structured.choice import direct, form_of
 
     f, n = restricted(problem.function, problem.constraint), x.shape[-1]
     try:
+        if x.ndim > 1:
+            return arrays(f, n) is not None
         return direct(f, n) is not None or form_of(f, n) is not None
     except NotImplementedError:
         return False

@@ -87,7 +87,7 @@ def square(op: Operator) -> float:
     return float(np.linalg.norm(data)) ** 2
 
 
-class Star(Function):
+class _Star(Function):
     """f* by what is known of f, a function of n arguments."""
 
     def __init__(self, f: Function, n: int) -> None:
@@ -267,7 +267,7 @@ def fenchel(s: Structure) -> Form | None:
         return None
     if np.any(s.q != s.q[0]):
         return None
-    star = Star(joint(g, s), s.n)
+    star = _Star(joint(g, s), s.n)
     ops = tuple(t.op for t in rest)
     op = ops[0] if len(ops) == 1 else Stack(ops)
     K = chain(Diagonal(np.array(-1.0), s.n), op.T)

@@ -14,6 +14,7 @@ from subgrad.solvers.certificate import restricted
 from subgrad.solvers.problem import Problem
 from subgrad.solvers.state import State
 from subgrad.solvers.stops import Stop, Watch
+from subgrad.solvers.structured.batch import BatchCertificate, arrays, solve_batch
 from subgrad.solvers.structured.certificate import DualCertificate, dual_bound
 from subgrad.solvers.structured.choice import direct, form_of, method_for
 from subgrad.solvers.structured.extremes import EmptyDomain, empty_domain
@@ -72,6 +73,9 @@ class Structured:
         if problem.limit is not None:
             raise ValueError("Structured takes no constraints g(x) <= 0, only a set")
         f = restricted(problem.function, problem.constraint)
+        if x.ndim > 1:
+            arrays(f, x.shape[-1])  # says what it cannot do
+            return _batch_state(0, Batch(f, x, self.tol))
         with one_thread():
             return _state(0, Run(f, x, self.dual, problem, self.tol))
 
@@ -80,6 +84,8 @@ class Structured:
         run = state.memory
         with one_thread():
             run.step()
+        if isinstance(run, Batch):
+            return _batch_state(state.k + 1, run)
         return _state(state.k + 1, run)
 
 
@@ -88,6 +94,35 @@ def _state(k: int, run: Run) -> State:
     return State(
         k, run.x, value, none, np.ones(()), run.x, value, run,
         calls=run.looks, certificate=run.certificate,
+    )  # fmt: skip
+
+
+class Batch:
+    """All problems of a batch in one step."""
+
+    def __init__(self, f: Function, x: Array, tol: float) -> None:
+        self.f, self.x, self.tol = f, x, tol
+        self.value = np.asarray(f._value(x))
+        self.certificate: BatchCertificate | None = None
+
+    @property
+    def stuck(self) -> bool:
+        """After the one step there is no other."""
+        return self.certificate is not None
+
+    def step(self) -> None:
+        """The solutions, where they are better than what is known."""
+        x, value, self.certificate = solve_batch(self.f, self.x, self.tol)
+        better = value < self.value
+        self.x = np.where(better[..., None], x, self.x)
+        self.value = np.where(better, value, self.value)
+
+
+def _batch_state(k: int, run: Batch) -> State:
+    return State(
+        k, run.x, run.value, np.zeros_like(run.x), np.ones(run.value.shape), run.x,
+        run.value, run, calls=np.full(run.value.shape, k + 1),
+        certificate=run.certificate,
     )  # fmt: skip
 
 

@@ -98,21 +98,30 @@ def structure(f: Function, n: int | None = None, whole: bool = False) -> Structu
     n = f.n if n is None else n
     if n is None:
         raise ValueError(f"{f!r} takes any number of arguments: apply it to a variable")
-    q, c, offset, terms = np.zeros(n), np.zeros(n), 0.0, []
+    if lead := np.shape(f._value(np.zeros(n))):
+        raise NotImplementedError(f"the structure of a batch of {lead} functions")
+    found = parts(f, n, whole)
+    return replace(found, offset=float(found.offset))
+
+
+def parts(f: Function, n: int, whole: bool = False) -> Structure:
+    """The same of one function or of a batch, whose arrays then have leading axes."""
+    q, c, offset, terms = np.zeros(n), np.zeros(n), np.zeros(()), []
     for term in _whole(f, n) if whole else _parts(f, identity(n), np.zeros(n)):
         a, h = unscaled(term.h)
+        each = np.asarray(a)[..., None]
         if isinstance(h, Affine):
             g = h._gradient(term.op.rows)
-            c = c + a * term.op.adjoint(g)
-            offset += a * float(h._value(term.b))
+            c = c + each * term.op.adjoint(g)
+            offset = offset + a * h._value(term.b)
         elif isinstance(h, SquaredNorm) and isinstance(term.op, Diagonal):
-            w, each = term.op.w, a * _number(h.c)
+            w, each = term.op.w, each * h.c[..., None]
             q = q + each * w * w
             c = c + each * w * term.b
-            offset += each / 2 * float(term.b @ term.b)
+            offset = offset + each[..., 0] / 2 * np.vecdot(term.b, term.b)
         else:
             terms.append(term)
-    return Structure(q, c, offset, tuple(terms), f)
+    return Structure(q, c, offset, tuple(terms), f)  # type: ignore[arg-type]
 
 
 def _whole(f: Function, n: int) -> list[Term]:
@@ -127,17 +136,11 @@ def _whole(f: Function, n: int) -> list[Term]:
     return out
 
 
-def unscaled(h: Function) -> tuple[float, Function]:
-    """a and g with h = a g."""
-    return (_number(h.a), h.f) if isinstance(h, Scaled) else (1.0, h)
-
-
-def _number(a: Any) -> float:
-    if np.ndim(a):
-        raise NotImplementedError(
-            f"the structure of a batch of functions, of shape {np.shape(a)}"
-        )
-    return float(a)
+def unscaled(h: Function) -> tuple[Any, Function]:
+    """a and g with h = a g; a a number, or one per problem of a batch."""
+    if not isinstance(h, Scaled):
+        return 1.0, h
+    return (h.a if h.a.ndim else float(h.a)), h.f
 
 
 @singledispatch
@@ -153,17 +156,15 @@ def _(f: Sum, op: Operator, b: Array) -> list[Term]:
 
 @_parts.register
 def _(f: Scaled, op: Operator, b: Array) -> list[Term]:
-    a = _number(f.a)
+    some = bool(np.all(f.a > 0))
     return [
-        t if isinstance(t.h, Indicator) and a > 0 else replace(t, h=scale(t.h, a))
+        t if isinstance(t.h, Indicator) and some else replace(t, h=scale(t.h, f.a))
         for t in _parts(f.f, op, b)
     ]
 
 
 @_parts.register
 def _(f: Precomposed, op: Operator, b: Array) -> list[Term]:
-    if f.map.batch:
-        raise NotImplementedError("the structure of a batch of functions")
     shift = f.op.forward(b)
     if f.map.b is not None:
         shift = shift + f.map.b
