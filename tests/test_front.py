@@ -675,14 +675,14 @@ def test_large_batches_do_without_unless_asked():
     f = norm1(X - RNG.standard_normal((40, 3)))
     x0 = np.zeros((40, 3))
     assert np.all(minimize(f, x0, stop=MaxIter(20)).lower_bound == -np.inf)
-    asked = minimize(f, x0, stop=MaxIter(20) | Gap(1e-6))
+    asked = minimize(f, x0, "shor", MaxIter(20) | Gap(1e-6))
     assert np.all(asked.lower_bound > -np.inf)
 
     def leave(result):
         raise StopIteration
 
-    assert np.all(minimize(f, x0, callback=leave).lower_bound == -np.inf)
-    some = minimize(norm1(X - 1), x0[:2], callback=leave)
+    assert np.all(minimize(f, x0, "shor", callback=leave).lower_bound == -np.inf)
+    some = minimize(norm1(X - 1), x0[:2], "shor", callback=leave)
     assert np.all(some.lower_bound > -np.inf)
 
 

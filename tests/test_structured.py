@@ -29,7 +29,7 @@ from subgrad import (
     tv,
     variable,
 )
-from subgrad.solvers import Gap, MaxIter, minimize
+from subgrad.solvers import Gap, MaxIter, minimize, path
 from subgrad.solvers.structured.augmented_lagrangian import AugmentedLagrangian
 from subgrad.solvers.structured.certificate import dual_bound, least_singular
 from subgrad.solvers.structured.choice import form_of
@@ -381,6 +381,20 @@ def test_a_constraint_set_is_part_of_the_structure():
     level = f + Indicator(between([1], [1]))(ONES @ U)
     empty = minimize(level, np.zeros(3), constraint=between([-0.1] * 3, [0.2] * 3))
     assert empty.status == "infeasible" and empty.certificate.verify(level)
+
+
+def test_a_path_starts_each_problem_from_the_one_before():
+    rng = np.random.default_rng(0)
+    A, x = rng.standard_normal((20, 50)), variable(50)
+    loss = 0.5 * squared_norm(A @ x - rng.standard_normal(20))
+    weights = np.geomspace(5, 0.5, 20)
+    found = path((loss + w * norm1(x) for w in weights), np.zeros(50), stop=Gap(1e-8))
+    assert len(found) == 20 and all(r.success for r in found)
+    alone = [
+        minimize(loss + w * norm1(x), np.zeros(50), stop=Gap(1e-8)) for w in weights
+    ]
+    assert_allclose([r.fun for r in found], [r.fun for r in alone], rtol=1e-7)
+    assert sum(r.nit for r in found) < 0.8 * sum(r.nit for r in alone)
 
 
 def test_an_earlier_result_is_a_start():

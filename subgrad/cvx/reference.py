@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 import warnings
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,18 @@ def reference(
     it, or x lies outside the domain of f. f is one function, not a batch; n is needed
     where it takes any number of arguments.
     """
+    *_, last = answers(f, n, solver, constraint, tol)
+    return last
+
+
+def answers(
+    f: Function,
+    n: int | None = None,
+    solver: str = "CLARABEL",
+    constraint: Set | None = None,
+    tol: float = 1e-5,
+) -> Iterator[Reference]:
+    """What `solver` found, not yet confirmed by anybody, and then the `reference`."""
     import cvxpy as cp
 
     from subgrad.solvers.problem import Problem
@@ -90,11 +103,14 @@ def reference(
     seconds = time.perf_counter() - start
     if not np.isfinite(fun):
         raise ArithmeticError(f"{solver} returned a point where f is {fun}")
+    first = Reference(point, fun, solver, "", seconds, status)
+    yield first
     others = ["SCS", "OSQP"] if model.is_qp() else ["SCS"]
     for name in ["CLARABEL" if o == solver else o for o in others]:
         _, other, end = solve(name)
         if abs(fun - other) <= tol * max(1.0, abs(fun)):
-            return Reference(point, fun, solver, name, seconds, status)
+            yield replace(first, confirmed_by=name)
+            return
         if end == cp.OPTIMAL and np.isfinite(other):
             raise Disagreement(f"{solver} found {fun}, {name} found {other}")
     raise ArithmeticError(f"{solver} found {fun}, and no other solver an optimum")

@@ -12,6 +12,7 @@ from subgrad.solvers.distance_over_gradients import DoG, DoWG
 from subgrad.solvers.dual_averaging import DualAveraging
 from subgrad.solvers.level_sets import sublevel_radius
 from subgrad.solvers.mirror_descent import Entropy, Euclidean, MirrorDescent, PNorm
+from subgrad.solvers.path import path
 from subgrad.solvers.problem import Problem
 from subgrad.solvers.restarts import Restarted
 from subgrad.solvers.result import Result
@@ -91,6 +92,7 @@ __all__ = [
     "certify",
     "iterate",
     "minimize",
+    "path",
     "structure",
     "sublevel_radius",
 ]
