@@ -24,6 +24,7 @@ from subgrad import (
     norm2,
     norm_inf,
     pinball_loss,
+    problems,
     squared_norm,
     sum_largest,
     tv,
@@ -450,3 +451,10 @@ def test_batches_of_other_atoms_go_elsewhere():
     with pytest.raises(NotImplementedError, match="batch"):
         minimize(f, np.zeros(4), Structured())
     assert "'structured'" not in minimize(f, np.zeros(4), stop=MaxIter(5)).message
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_points_that_leave_their_box_by_rounding_do_no_harm(seed):
+    (p,) = problems.make([("lad_box", {"n": 200, "m": 2000})], None, seed)
+    found = minimize(p.function, np.zeros(200), constraint=p.constraint)
+    assert found.success and found.certificate.verify(p.function)

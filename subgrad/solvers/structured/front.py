@@ -182,7 +182,9 @@ class Run:
         far = None
         if self.radius is not None:
             far = float(self.radius + np.linalg.norm(self.x - self.x0))
+        # Interior points may lie outside of their boxes by rounding: then it is inf.
         rough = getattr(self.method, "gap", 0.0)
+        rough = rough if np.isfinite(rough) else 0.0
         due = getattr(self.method, "due", None)
         look = due is None or due() or self.stuck
         if look and not rough > self.tol * max(1.0, abs(self.value)):
