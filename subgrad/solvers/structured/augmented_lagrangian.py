@@ -69,7 +69,8 @@ class AugmentedLagrangian:
         each = form.spread(sigmas)
         x, z = xk, self.z
         low = float(np.sqrt(D.min()))
-        settled, first, last, still = False, 0.0, np.inf, 0
+        settled = exact = False
+        first, last, still = 0.0, np.inf, 0
         for used in range(INNER + 1):
             w = yk + each * z
             y = form.dual_prox(w, sigmas)
@@ -83,8 +84,9 @@ class AugmentedLagrangian:
             # Newton's method near the end stands still at what rounding leaves.
             still = still + 1 if error > 0.5 * last else 0
             last = min(error, last)
-            settled = error <= max(0.1 * np.sqrt(away) * low, floor)
-            if settled := settled or (still > 1 and error <= 1e-4 * first):
+            exact = error <= max(0.1 * np.sqrt(away) * low, floor)
+            near = still > 1 and error <= min(1e-4 * first, 1e5 * floor)
+            if settled := exact or near:
                 break
             if used == INNER:
                 break
@@ -103,7 +105,7 @@ class AugmentedLagrangian:
             return
         self.x, self.z = x, form.linear(x) + form.b
         self.y = form.dual_prox(yk + each * self.z, sigmas)
-        if used <= 0.6 * INNER:
+        if exact and used <= 0.6 * INNER:
             faster = 3 if used <= 2 else 1
             most = 1e20 if self.strong else 1e6
             self.sigma = min(faster * self.grow * sigma, most * self.unit)

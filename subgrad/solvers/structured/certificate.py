@@ -8,7 +8,7 @@ With multipliers y_k in the domains of the conjugates, and r = c + Σ A_kᵀ y_k
 Where q > 0 the right side has a minimum. Where q = 0 it has none unless r = 0, which no
 computed y fulfils: minimisers must be known to lie within a distance u of a point x,
 which costs |r| u. It is found in y itself. If h_k*(y_k + v) <= h_k*(y_k) + <t_k, v> +
-l_k for the v of a subspace V_k with |v_i| <= W_i, then every point x' has
+l_k for the v = W_k w of a subspace V_k with |w|_2 <= 1, then every point x' has
 
 .. math:: f(x') \ge L + \langle r, x' - x \rangle
    + \sum_k \| W_k P_k (A_k x' + b_k - t_k) \|_2 - l_k,
@@ -35,9 +35,12 @@ import numpy as np
 from subgrad._check import Array, nonnegative, vector
 from subgrad.core import Function, Set, a_function, a_set
 from subgrad.functions.indicator import Indicator
+from subgrad.functions.quadratic import SquaredNorm
 from subgrad.functions.separable import Separable
 from subgrad.functions.support import Support
+from subgrad.sets.ball import GroupBall
 from subgrad.sets.box import Box
+from subgrad.sets.hull import CrossPolytope
 from subgrad.sets.simplex import CappedSimplex
 from subgrad.solvers.certificate import granted, restricted
 from subgrad.solvers.problem import split
@@ -73,6 +76,9 @@ def to_domain(h: Function, y: Array) -> Array:
         if isinstance(C, Box):
             y = np.where(np.isposinf(C.upper), np.minimum(y, 0), y)
             y = np.where(np.isneginf(C.lower), np.maximum(y, 0), y)
+        elif not np.all(C.is_bounded):
+            # The polar of the recession cone (Rockafellar, Convex Analysis, 14.2.1).
+            y = y - C.recession_cone()._project(y)
     else:
         y = g.conjugate()._to_domain(y)
     return a * y
@@ -90,42 +96,69 @@ def conjugate_value(h: Function, y: Array) -> float:
     return a * float(g.conjugate()._value(y / a))
 
 
-def margins(h: Function, y: Array) -> tuple[Array, Array, float, bool] | None:
-    """W, t, the loss, and whether V is {v : Σ v_i = 0 over W > 0} or all of R^n.
+def margins(
+    h: Function, y: Array, loose: bool = False
+) -> tuple[Array, Array, float, Any] | None:
+    """W, t, the loss l, and the unit u of V = {v : <u, v> = 0}, None for all v.
 
-    y lies in the domain of h*. None where nothing is known.
+    With |w|_2 <= 1 and W w in V, h*(y + W w) <= h*(y) + <t, W w> + l; y lies in the
+    domain of h*. None where nothing is known. With `loose` W is as large as the domain
+    lets it be, at the price of a loss.
     """
     a, g = unscaled(h)
     v, none = y / a, np.zeros_like(y)
     if isinstance(g, Separable) and g.weights is None and not g.phi.batch:
         star = g._star
-        if star.polyhedral:
+        if star.polyhedral and not loose:
             points, slopes = star.breakpoints, star.slopes  # type: ignore[attr-defined]
             k = np.searchsorted(points, v)
             ends = np.concatenate([[-np.inf], points, [np.inf]])
             W, t = np.minimum(v - ends[k], ends[k + 1] - v), slopes[k]
             inside = np.isfinite(t)
-            return a * np.where(inside, W, 0.0), np.where(inside, t, 0.0), 0.0, False
+            return a * np.where(inside, W, 0.0), np.where(inside, t, 0.0), 0.0, None
         low, high = star.ends
         W = 0.5 * np.minimum(np.minimum(v - low, high - v), 1 + np.abs(v))
-        t = star._right(v)
+        t = np.clip(0.0, star._left(v), star._right(v))
         on = (W > 0) & np.isfinite(t)
         W, t = np.where(on, W, 0.0), np.where(on, t, 0.0)
         bend = [star._value(v + e) - star._value(v) - t * e for e in (W, -W)]
         loss = a * float(np.sum(np.where(on, np.maximum(*bend), 0.0)))
-        return a * W, t, loss, False
+        return a * W, t, loss, None
+    if isinstance(g, SquaredNorm):
+        size = np.abs(y).mean() + EPS
+        return size + none, y / (a * float(g.c)), size**2 / (2 * a * float(g.c)), None
     if not isinstance(g, Support):
         return None
     S = g._body(len(y))
     if isinstance(S, Box):
         W = np.maximum(np.minimum(v - S.lower, S.upper - v), 0)
-        return a * W, none, 0.0, False
+        return a * W, none, 0.0, None
     if isinstance(S, CappedSimplex):
         W = np.maximum(np.minimum(v - S.lower, S.upper - v), 0)
         free = W > 1e-12 * W.max(initial=0.0)
-        low = W[free].min(initial=np.inf)
-        return a * np.where(free, low, 0.0) if free.any() else none, none, 0.0, True
+        return _one_size(a, W, free, np.ones_like(y))
+    if isinstance(S, GroupBall) and S.is_round:
+        room = S.radius - S.groups.norm(v - S.center)
+        return a * S.groups.spread(np.maximum(room, 0.0)), none, 0.0, None
+    if isinstance(S, CrossPolytope):
+        # On the face of the signs of y, or inside.
+        room = 1 - np.abs(v).sum()
+        if room > 1e-9:
+            return a * room / np.sqrt(len(y)) + none, none, 0.0, None
+        W = np.abs(v)
+        return _one_size(a, W, W > 1e-12 * W.max(initial=0.0), np.sign(v))
     return None
+
+
+def _one_size(
+    a: float, W: Array, free: Any, u: Array
+) -> tuple[Array, Array, float, Any]:
+    """The least of W over the free entries for all of them, across u there."""
+    none = np.zeros_like(W)
+    if not free.any():
+        return none, none, 0.0, None
+    u = np.where(free, u, 0.0)
+    return np.where(free, a * W[free].min(), 0.0), none, 0.0, u / np.linalg.norm(u)
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,9 +229,23 @@ def dual_bound(
     whole: bool = False,
 ) -> DualCertificate:
     """The certificate of these multipliers, moved into the domains first."""
-    raw, blur, moved = _bound(s, x, multipliers, radius)
-    bound = raw - ULPS * EPS * blur
+    raw, blur, moved = _bound(s, x, _settled(s, multipliers), radius)
+    bound = raw - 2 * ULPS * EPS * blur
     return DualCertificate(x, moved, bound, radius, constraint, whole)
+
+
+def _settled(s: Structure, multipliers: tuple[Any, ...]) -> tuple[Any, ...]:
+    """With what is left of c + Σ A_kᵀ y_k put into the multiplier of an atom of x."""
+    own = [i for i, t in enumerate(s.terms) if t.own]
+    if not own or any(y is None for y in multipliers) or s.q.all():
+        return multipliers
+    r = s.c + sum(t.op.adjoint(y) for t, y in zip(s.terms, multipliers, strict=True))
+    r = np.where(s.q > 0, 0.0, r)
+    ys = list(multipliers)
+    for i in own:
+        new = to_domain(s.terms[i].h, ys[i] - r)
+        r, ys[i] = r + new - ys[i], new
+    return tuple(ys)
 
 
 def _bound(
@@ -242,7 +289,7 @@ def _bound(
         away = float(np.linalg.norm(flat)) + EPS * size
         along = float(flat @ x)
         blur += float(np.abs(flat) @ np.abs(x))
-        reach = _reach(s, x, moved, bound + along, away)
+        reach = _reach(s, x, moved)
         if radius is not None:
             reach = min(reach, radius)
         # A change of y by rounding changes r by as much.
@@ -277,34 +324,61 @@ def _shrink(g: Function, v: Array, s: Structure) -> float:
     return low
 
 
-def _reach(
-    s: Structure, x: Array, multipliers: tuple[Any, ...], L: float, r: float
-) -> float:
+def _reach(s: Structure, x: Array, multipliers: tuple[Any, ...]) -> float:
     """A bound on the distance from x to every minimiser, inf if none is found."""
-    rows, spread = [], 0.0
-    for t, y in zip(s.terms, multipliers, strict=True):
-        A, found = matrix(t.op), margins(t.h, y)
+    P = s.value(x)
+    if not np.isfinite(P):
+        return np.inf
+    near, apart = _reach_by(s, x, multipliers, P)
+    if np.isfinite(near) or (apart > 1e-5 * max(1.0, abs(P))):
+        return near  # closer to a solution margins may be seen
+    if all(np.isfinite(t.h.infimum) for t in s.terms):
+        # Half-way to 0, itself a multiplier, there is more room.
+        halves = tuple(y / 2 for y in multipliers)
+        near, _ = _reach_by(s, x, halves, P, loose=True)
+    if np.isfinite(near):
+        return near
+    center, radius = s.sublevel
+    return radius + float(np.linalg.norm(x - center))
+
+
+def _reach_by(
+    s: Structure, x: Array, multipliers: tuple[Any, ...], P: float, loose: bool = False
+) -> tuple[float, float]:
+    """The u of the docstring, and f(x) - L."""
+    r, L = s.q * x + s.c, s.offset + float((s.q * x / 2 + s.c) @ x)
+    rows, spread, size = [], 0.0, 0.0
+    if s.q.any():
+        # q d²/2 >= q w d - q w²/2, for any w.
+        w = np.abs(x).mean() + EPS
+        rows.append(np.diag(s.q * w)[s.q > 0])
+        spread += float(s.q.sum()) * w**2 / 2
+    for t, y, length in zip(s.terms, multipliers, s.lengths, strict=True):
+        r, z = r + t.op.adjoint(y), t.op.forward(x) + t.b
+        size += length * float(np.linalg.norm(y))
+        L += float(y @ z) - conjugate_value(t.h, y)
+        A, found = matrix(t.op), margins(t.h, y, loose)
         if found is None or A is None:
             continue
-        W, slope, loss, balanced = found
+        W, slope, loss, u = found
         on = np.flatnonzero(W > 0)
         if not len(on):
             continue
         B = np.asarray(A[on] if isinstance(A, np.ndarray) else A[on].toarray())
-        z = (t.op.forward(x) + t.b - slope)[on]
-        if balanced:
-            B, z = B - B.mean(0), z - z.mean()
+        z = (z - slope)[on]
+        if u is not None:
+            # W is one number where u is not zero.
+            B, z = B - np.outer(u[on], u[on] @ B), z - u[on] * (u[on] @ z)
         rows.append(W[on, None] * B)
         spread += float(np.linalg.norm(W[on] * z)) + loss
-    P = s.value(x)
-    if sum(map(len, rows)) >= s.n and np.isfinite(P) and not s.q.any():
-        sigma = least_singular(np.concatenate(rows))
-        if sigma > 2 * r:
-            return max((P - L + spread) / (sigma - r), 0.0)
-    if rows and not s.q.any() and not P - L <= 1e-5 * max(1.0, abs(P)):
-        return np.inf  # closer to a solution there may be enough of them
-    center, radius = s.sublevel
-    return radius + float(np.linalg.norm(x - center))
+    apart = P - L if np.isfinite(L) else np.inf
+    if sum(map(len, rows)) < s.n:
+        return np.inf, apart
+    away = float(np.linalg.norm(r)) + EPS * size
+    sigma = least_singular(np.concatenate(rows))
+    if not (sigma > 2 * away and np.isfinite(apart)):
+        return np.inf, apart
+    return max((apart + spread) / (sigma - away), 0.0), apart
 
 
 def least_singular(B: Array) -> float:

@@ -235,7 +235,10 @@ def base(s: Structure) -> Term | None:
     # With a bounded set every multiplier of the others is feasible; with one that is
     # not, those of a boundary only, which rounding misses.
     own = [t for t in sets if np.all(t.h._body(s.n).is_bounded)]
-    own += [t for t in s.terms if t.own and not isinstance(t.h, Indicator)]
+    # Other multipliers are made feasible by moving all towards 0, if 0 is a multiplier.
+    low = [t.h for t in s.terms if not np.isfinite(t.h.infimum)]
+    if not low:
+        own += [t for t in s.terms if t.own and not isinstance(t.h, Indicator)]
     for t in own:
         try:
             joint(t.h, s).conjugate()

@@ -54,10 +54,12 @@ class Structured:
     .. math:: f(x) = \tfrac12 \langle q x, x \rangle + \langle c, x \rangle
        + \sum_k h_k(A_k x + b_k), \qquad q \ge 0
 
-    The parts are found in f. A step is one of the multipliers of the proximal method of
-    multipliers, which takes up to 30 Newton steps. Every step looks for multipliers
-    that bound f from below (`DualCertificate`): the gap of the result is proved.
-    NotImplementedError where f has other parts.
+    The parts are found in f, see `structure`; NotImplementedError where it has others.
+    A step is one prox that solves all, one of an interior-point method, one of the
+    proximal method of multipliers (up to 30 Newton steps), or 32 primal-dual ones:
+    `structured.choice` says which when. Multipliers that are found on the way bound f
+    from below (`DualCertificate`): the gap of the result is proved. A batch of problems
+    is solved in one step, where its multipliers lie in boxes. BLAS uses one thread.
 
     `dual` are multipliers to start from, such as the `dual` of an earlier Result. With
     interior points a bound is looked for when the gap is about `tol` max(1, |f|).
