@@ -139,13 +139,6 @@ class CVaR(_Of):
         upper = p / (1 - self.beta)[..., None]
         return CappedSimplex(0.0, upper, 1.0)
 
-    def _cvxpy(self, x: Any) -> Any:
-        import cvxpy as cp
-
-        if self.probabilities is None:
-            return cp.cvar(x, float(self.beta))
-        return super()._cvxpy(x)
-
 
 def _shares(name: str, w: Array) -> Array:
     """w with its sum 1 to the last bit, or a ValueError if it was not near."""

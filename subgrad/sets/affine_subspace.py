@@ -121,6 +121,9 @@ class AffineSubspace(Set):
     def _cvxpy(self, z: Any, scale: Any) -> list[Any]:
         import cvxpy as cp
 
+        if self._equations is not None:
+            C, e = self._equations
+            return [C @ z == scale * e]
         w = cp.Variable(self.basis.shape[0])
         return [z == scale * self.point + self.basis.T @ w]
 
