@@ -32,11 +32,12 @@ from subgrad import (
 )
 from subgrad.solvers import Gap, MaxIter, minimize, path
 from subgrad.solvers.structured.augmented_lagrangian import AugmentedLagrangian
-from subgrad.solvers.structured.certificate import dual_bound, least_singular
+from subgrad.solvers.structured.certificate import dual_bound
 from subgrad.solvers.structured.choice import form_of
 from subgrad.solvers.structured.form import fenchel, primal
 from subgrad.solvers.structured.front import Structured
 from subgrad.solvers.structured.newton import Systems
+from subgrad.solvers.structured.reach import least_singular
 from subgrad.solvers.structured.terms import structure
 
 
@@ -407,6 +408,11 @@ def test_an_earlier_result_is_a_start():
         assert found.success
         steps.append(int(found.nit))
     assert steps[1] <= steps[0] and steps[2] <= 1
+    # Of other parts only the point is taken over.
+    other = minimize(norm1(A @ x - b) + norm1(x), found)
+    assert other.success
+    with pytest.raises(ValueError, match="dual"):
+        minimize(norm1(A @ x - b), np.zeros(50), Structured(dual=(np.zeros(3),)))
 
 
 def stacked(kind):

@@ -104,7 +104,7 @@ def minimize(
     solver, why = choose(method, problem, stop, x)
     certified = getattr(solver, "certified", False)
     if certified and dual is not None:
-        solver = replace(solver, dual=dual)  # type: ignore[type-var]
+        solver = replace(solver, hint=dual)  # type: ignore[type-var]
     if not certified:
         problem.checked(x, value)
     bundle = None if certified else _bundle(problem, x, stop, cuts)

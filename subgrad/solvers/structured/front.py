@@ -67,6 +67,7 @@ class Structured:
 
     dual: Any = None
     tol: float = 1e-6
+    hint: Any = None  # the same of an earlier problem, if they fit
     stops: ClassVar[Stop] = Infeasible() | Stuck()
     certified: ClassVar[bool] = True
 
@@ -79,7 +80,8 @@ class Structured:
             arrays(f, x.shape[-1])  # says what it cannot do
             return _batch_state(0, Batch(f, x, self.tol))
         with one_thread():
-            return _state(0, Run(f, x, self.dual, problem, self.tol))
+            run = Run(f, x, self.dual, problem, self.tol, self.hint)
+            return _state(0, run)
 
     def step(self, problem: Problem, state: State) -> State:
         """One step of the multipliers."""
@@ -141,6 +143,7 @@ class Run:
         dual: Any = None,
         problem: Problem | None = None,
         tol: float = 1e-6,
+        hint: Any = None,
     ) -> None:
         self.x0, self.tol, n = x0, tol, len(x0)
         self.constraint = None if problem is None else problem.constraint
@@ -150,6 +153,8 @@ class Run:
         self.source = structure(f, n, self.whole)
         if not self.whole:
             self.form = form_of(f, n)
+            if dual is None and hint is not None and _fits(hint, self.source):
+                dual = hint
             self.method = method_for(self.form, *_start(self.form, x0, dual))
         self.x = feasible(self.source, x0)
         self.value = self.source.value(self.x)
@@ -215,16 +220,18 @@ class Run:
             self.certificate = found
 
 
+def _fits(dual: Any, s: Structure) -> bool:
+    """Whether these are multipliers, or None, of the terms."""
+    return len(dual) == len(s.terms) and all(
+        y is None or np.shape(y) == (t.op.rows,)
+        for y, t in zip(dual, s.terms, strict=True)
+    )
+
+
 def _start(form: Form, x0: Array, dual: Any) -> tuple[Any, Any]:
     """x and y of the form to start from, None for its own."""
     s = form.source
-    if dual is not None and (
-        len(dual) != len(s.terms)
-        or any(
-            y is not None and np.shape(y) != (t.op.rows,)
-            for y, t in zip(dual, s.terms, strict=True)
-        )
-    ):
+    if dual is not None and not _fits(dual, s):
         raise ValueError(
             "dual must have a multiplier, or None, for each of the terms of f: "
             f"{[t.op.rows for t in s.terms]} numbers"

@@ -1,0 +1,59 @@
+"""Where the conjugates of atoms are finite, and their values there."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from subgrad._check import Array
+from subgrad.core import Function, Set
+from subgrad.functions.indicator import Indicator
+from subgrad.functions.separable import Separable
+from subgrad.functions.support import Support
+from subgrad.sets.box import Box
+from subgrad.solvers.structured.terms import unscaled
+
+
+def dual_set(h: Function, n: int) -> Set | None:
+    """The S of h = h_S on R^n, None for other functions."""
+    if isinstance(h, Support):
+        return h._body(n)
+    if isinstance(h, Separable | Indicator):
+        return None
+    star = h.conjugate()
+    return star._body(n) if isinstance(star, Indicator) else None
+
+
+def to_domain(h: Function, y: Array) -> Array:
+    """A point near y where h* is finite."""
+    a, g = unscaled(h)
+    y = y / a
+    S = dual_set(g, len(y))
+    if S is not None:
+        y = S._project(y)
+    elif isinstance(g, Separable) and g.weights is None:
+        y = np.clip(y, *g._star.ends)
+    elif isinstance(g, Indicator):
+        # h* is a support function: of a box it is finite where no infinite end counts.
+        C = g._body(len(y))
+        if isinstance(C, Box):
+            y = np.where(np.isposinf(C.upper), np.minimum(y, 0), y)
+            y = np.where(np.isneginf(C.lower), np.maximum(y, 0), y)
+        elif not np.all(C.is_bounded):
+            # The polar of the recession cone (Rockafellar, Convex Analysis, 14.2.1).
+            y = y - C.recession_cone()._project(y)
+    else:
+        y = g.conjugate()._to_domain(y)
+    return a * y
+
+
+def conjugate_value(h: Function, y: Array) -> float:
+    """h*(y), y a point that `to_domain` gave."""
+    a, g = unscaled(h)
+    if dual_set(g, len(y)) is not None:
+        return 0.0
+    if isinstance(g, Indicator):
+        return float(g._body(len(y))._support(y))
+    if isinstance(g, Separable) and g.weights is None:
+        # y / a may be beyond an end by rounding.
+        return a * float(g._star._value(np.clip(y / a, *g._star.ends)).sum())
+    return a * float(g.conjugate()._value(y / a))
