@@ -18,12 +18,13 @@ Where nothing of the kind is known of the atoms, the radius of a sublevel set is
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from subgrad._check import Array
 from subgrad.core import Function
+from subgrad.functions.indicator import Indicator
 from subgrad.functions.quadratic import SquaredNorm
 from subgrad.functions.separable import Separable
 from subgrad.functions.support import Support
@@ -36,16 +37,31 @@ from subgrad.solvers.structured.form import matrix
 from subgrad.solvers.structured.terms import Structure, unscaled
 
 EPS = float(np.finfo(np.float64).eps)
+TURNS = (0.1, 1e-2, 1e-3, 1e-4)
+
+
+class Margins(NamedTuple):
+    """Room around multipliers y of one atom, see the formula.
+
+    W (m,), t (m,), l, the rows U (k, m), orthonormal, of V = {v : U v = 0} (None: all
+    v), W being one number where a row is not zero, and what is to be added to |r| per
+    unit of |A|.
+    """
+
+    W: Array
+    t: Array
+    loss: float = 0.0
+    U: Any = None
+    charge: float = 0.0
 
 
 def margins(
-    h: Function, y: Array, loose: bool = False
-) -> tuple[Array, Array, float, Any] | None:
-    """W, t, the loss l, and the unit u of V = {v : <u, v> = 0}, None for all v.
+    h: Function, y: Array, z: Array, loose: bool = False, turn: float = 0.0
+) -> Margins | None:
+    """Those of h at y, in the domain of h*, z = A x + b; None where nothing is known.
 
-    With |w|_2 <= 1 and W w in V, h*(y + W w) <= h*(y) + <t, W w> + l; y lies in the
-    domain of h*. None where nothing is known. With `loose` W is as large as the domain
-    lets it be, at the price of a loss.
+    With `loose` W is as large as the domain lets it be, at the price of a loss. `turn`
+    is the angle by which multipliers on a sphere are turned, at such a price as well.
     """
     a, g = unscaled(h)
     v, none = y / a, np.zeros_like(y)
@@ -57,7 +73,7 @@ def margins(
             ends = np.concatenate([[-np.inf], points, [np.inf]])
             W, t = np.minimum(v - ends[k], ends[k + 1] - v), slopes[k]
             inside = np.isfinite(t)
-            return a * np.where(inside, W, 0.0), np.where(inside, t, 0.0), 0.0, None
+            return Margins(a * np.where(inside, W, 0.0), np.where(inside, t, 0.0))
         low, high = star.ends
         W = 0.5 * np.minimum(np.minimum(v - low, high - v), 1 + np.abs(v))
         t = np.clip(0.0, star._left(v), star._right(v))
@@ -65,42 +81,68 @@ def margins(
         W, t = np.where(on, W, 0.0), np.where(on, t, 0.0)
         bend = [star._value(v + e) - star._value(v) - t * e for e in (W, -W)]
         loss = a * float(np.sum(np.where(on, np.maximum(*bend), 0.0)))
-        return a * W, t, loss, None
+        return Margins(a * W, t, loss)
     if isinstance(g, SquaredNorm):
-        size = np.abs(y).mean() + EPS
-        return size + none, y / (a * float(g.c)), size**2 / (2 * a * float(g.c)), None
+        size, c = np.abs(y).mean() + EPS, a * float(g.c)
+        return Margins(size + none, y / c, size**2 / (2 * c))
+    S: Any
+    if isinstance(g, Indicator) and isinstance(g._body(len(y)), Box):
+        # h* is linear on either side of 0.
+        S = g._body(len(y))
+        t = np.where(y > 0, S.upper, np.where(y < 0, S.lower, 0.0))
+        both = (S.lower == S.upper) & np.isfinite(S.lower)
+        W = np.where(both, 1 + np.abs(y), np.abs(y))
+        return Margins(W, np.where(both, S.lower, t))
     if not isinstance(g, Support):
         return None
     S = g._body(len(y))
     if isinstance(S, Box):
         W = np.maximum(np.minimum(v - S.lower, S.upper - v), 0)
-        return a * W, none, 0.0, None
+        return Margins(a * W, none)
     if isinstance(S, CappedSimplex):
         W = np.maximum(np.minimum(v - S.lower, S.upper - v), 0)
         free = W > 1e-12 * W.max(initial=0.0)
         return _one_size(a, W, free, np.ones_like(y))
     if isinstance(S, GroupBall) and S.is_round:
-        room = S.radius - S.groups.norm(v - S.center)
-        return a * S.groups.spread(np.maximum(room, 0.0)), none, 0.0, None
+        return _turned(a, S, v - S.center, z, turn)
     if isinstance(S, CrossPolytope):
         # On the face of the signs of y, or inside.
         room = 1 - np.abs(v).sum()
         if room > 1e-9:
-            return a * room / np.sqrt(len(y)) + none, none, 0.0, None
+            return Margins(a * room / np.sqrt(len(y)) + none, none)
         W = np.abs(v)
         return _one_size(a, W, W > 1e-12 * W.max(initial=0.0), np.sign(v))
     return None
 
 
-def _one_size(
-    a: float, W: Array, free: Any, u: Array
-) -> tuple[Array, Array, float, Any]:
+def _one_size(a: float, W: Array, free: Any, u: Array) -> Margins:
     """The least of W over the free entries for all of them, across u there."""
     none = np.zeros_like(W)
     if not free.any():
-        return none, none, 0.0, None
+        return Margins(none, none)
     u = np.where(free, u, 0.0)
-    return np.where(free, a * W[free].min(), 0.0), none, 0.0, u / np.linalg.norm(u)
+    U = (u / np.linalg.norm(u))[None]
+    return Margins(np.where(free, a * W[free].min(), 0.0), none, 0.0, U)
+
+
+def _turned(a: float, S: Any, u: Array, z: Array, turn: float) -> Margins:
+    r"""Groups of multipliers inside of their balls, and those on the spheres.
+
+    u on a sphere of radius ρ may go to ρ (u + ρ v) / |u + ρ v|, v orthogonal to it and
+    |v| = δ: of <., z> that adds ρ δ / (1 + δ²)^(1/2) times the length of z across u,
+    less (ρ - |u| + ρ δ² / 2) |z|.
+    """
+    G, size, none = S.groups, S.groups.norm(u), np.zeros_like(u)
+    room, radius = a * np.maximum(S.radius - size, 0.0), a * S.radius
+    edge = (room <= turn * radius) & (radius > 0)
+    if turn == 0 or not edge.any():
+        return Margins(G.spread(room), none)
+    W = np.where(edge, radius * turn / np.sqrt(1 + turn**2), room)
+    back = np.where(edge, room + radius * turn**2 / 2, 0.0)
+    at = np.flatnonzero(edge)
+    U = np.where(G.labels == at[:, None], u / G.spread(np.where(size > 0, size, 1)), 0)
+    loss = float(back @ G.norm(z))
+    return Margins(G.spread(W), none, loss, U, float(np.linalg.norm(back)))
 
 
 def reach(s: Structure, x: Array, multipliers: tuple[Any, ...]) -> float:
@@ -111,7 +153,9 @@ def reach(s: Structure, x: Array, multipliers: tuple[Any, ...]) -> float:
     near, apart = _reach_by(s, x, multipliers, P)
     if np.isfinite(near) or (apart > 1e-5 * max(1.0, abs(P))):
         return near  # closer to a solution margins may be seen
-    if all(np.isfinite(t.h.infimum) for t in s.terms):
+    for turn in TURNS:
+        near = min(near, _reach_by(s, x, multipliers, P, turn=turn)[0])
+    if not np.isfinite(near) and all(np.isfinite(t.h.infimum) for t in s.terms):
         # Half-way to 0, itself a multiplier, there is more room.
         halves = tuple(y / 2 for y in multipliers)
         near, _ = _reach_by(s, x, halves, P, loose=True)
@@ -122,11 +166,16 @@ def reach(s: Structure, x: Array, multipliers: tuple[Any, ...]) -> float:
 
 
 def _reach_by(
-    s: Structure, x: Array, multipliers: tuple[Any, ...], P: float, loose: bool = False
+    s: Structure,
+    x: Array,
+    multipliers: tuple[Any, ...],
+    P: float,
+    loose: bool = False,
+    turn: float = 0.0,
 ) -> tuple[float, float]:
     """The u of the formula, and f(x) - L."""
     r, L = s.q * x + s.c, s.offset + float((s.q * x / 2 + s.c) @ x)
-    rows, spread, size = [], 0.0, 0.0
+    rows, spread, size, charges = [], 0.0, 0.0, 0.0
     if s.q.any():
         # q d²/2 >= q w d - q w²/2, for any w.
         w = np.abs(x).mean() + EPS
@@ -136,24 +185,25 @@ def _reach_by(
         r, z = r + t.op.adjoint(y), t.op.forward(x) + t.b
         size += length * float(np.linalg.norm(y))
         L += float(y @ z) - conjugate_value(t.h, y)
-        A, found = matrix(t.op), margins(t.h, y, loose)
+        A, found = matrix(t.op), margins(t.h, y, z, loose, turn)
         if found is None or A is None:
             continue
-        W, slope, loss, u = found
+        W, slope, loss, U, charge = found
         on = np.flatnonzero(W > 0)
         if not len(on):
             continue
         B = np.asarray(A[on] if isinstance(A, np.ndarray) else A[on].toarray())
         z = (z - slope)[on]
-        if u is not None:
-            # W is one number where u is not zero.
-            B, z = B - np.outer(u[on], u[on] @ B), z - u[on] * (u[on] @ z)
+        if U is not None:
+            U = U[:, on]
+            B, z = B - U.T @ (U @ B), z - U.T @ (U @ z)
+        charges += charge * length
         rows.append(W[on, None] * B)
         spread += float(np.linalg.norm(W[on] * z)) + loss
     apart = P - L if np.isfinite(L) else np.inf
     if sum(map(len, rows)) < s.n:
         return np.inf, apart
-    away = float(np.linalg.norm(r)) + EPS * size
+    away = float(np.linalg.norm(r)) + EPS * size + charges
     sigma = least_singular(np.concatenate(rows))
     if not (sigma > 2 * away and np.isfinite(apart)):
         return np.inf, apart

@@ -24,8 +24,10 @@ from subgrad.core import Function
 from subgrad.functions.indicator import Indicator
 from subgrad.functions.linear import Affine
 from subgrad.functions.quadratic import SquaredNorm
+from subgrad.interval import Interval
 from subgrad.sets.affine_subspace import AffineSubspace
-from subgrad.sets.box import point
+from subgrad.sets.box import Box, point
+from subgrad.sets.halfspace import HalfSpace
 from subgrad.sets.intersection import Intersection
 
 
@@ -184,4 +186,8 @@ def _(f: Indicator, op: Operator, b: Array) -> list[Term]:
         C, e = f.S.equations()
         at_zero = Indicator(point(np.zeros(len(e))))
         return [Term(at_zero, chain(Matrix(C), op), C @ b - e)]
+    if isinstance(f.S, HalfSpace) and not f.S.batch:
+        row, ends = chain(Matrix(f.S.a[None]), op), (f.S.lower, f.S.upper)
+        inside = Indicator(Box(Interval(*(np.reshape(e, 1) for e in ends))))
+        return [Term(inside, row, f.S.a[None] @ b)]
     return [Term(f, op, b)]
