@@ -60,17 +60,18 @@ def minimize(
     r"""Minimise f, from x0 (..., n) or an earlier Result, over a closed convex set.
 
     Every leading axis of x0, and of the parameters of f, is a batch of problems, each
-    with its own best point and end. `constraint` is a Set, and cuts those of indicators
-    among the terms of f; `constraints` is a list of
+    with its own best point and end. `constraint` is a Set; what it has in common with
+    those of indicators among the terms of f counts. `constraints` is a list of
     Functions g for g(x) <= 0 (or affine maps, for all rows); points where no g is above
     `feasibility` count as feasible, and the best of them is the result. `method` is a
     Solver or its name, see `solvers.auto`.
 
     `stop` is by default MaxIter(10000), with Gap(1e-6) where there is something to
-    prove a gap with: a bounded constraint, a `radius` (a bound on the distance from x0
-    to a minimiser), the `optimum`, or a bounded sublevel set. That is looked for with
-    `sublevel_radius` where a Gap is asked for and, unasked, for up to 16 problems of up
-    to 500 variables. A zero subgradient always ends a run.
+    prove a gap with: parts of f that `Structured` takes, a bounded constraint, a
+    `radius` (a bound on the distance from x0 to a minimiser), the `optimum`, or a
+    bounded sublevel set. That is looked for with `sublevel_radius` where a Gap is asked
+    for and, unasked, for up to 16 problems of up to 500 variables. A zero subgradient
+    always ends a run.
 
     With a bounded region the run keeps up to `cuts` cuts per problem, 0 for none, by
     default 200 or, for n <= 200, 3 n if that is more: a proof may need n + 1 of the
