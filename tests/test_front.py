@@ -1037,8 +1037,8 @@ def test_enough_cuts_for_a_proof():
     rng = np.random.default_rng(1)
     M, c = rng.standard_normal((240, 120)), rng.standard_normal(240)
     f, stop = norm1(M @ variable(120) - c), MaxIter(2500) | Gap(1e-4)
-    assert minimize(f, np.zeros(120), stop=stop).success
-    assert not minimize(f, np.zeros(120), stop=stop, cuts=200).success
+    assert minimize(f, np.zeros(120), "shor", stop).success
+    assert not minimize(f, np.zeros(120), "shor", stop, cuts=200).success
 
 
 class Knowing:
