@@ -9,9 +9,13 @@ from numpy.testing import assert_allclose
 
 from subgrad import (
     Box,
+    CrossPolytope,
     Indicator,
     Interval,
+    PiecewiseLinear,
+    Separable,
     Simplex,
+    Support,
     group_norm,
     hinge_loss,
     huber_loss,
@@ -30,14 +34,15 @@ from subgrad import (
     tv,
     variable,
 )
-from subgrad.solvers import Gap, MaxIter, minimize, path
+from subgrad.solvers import DualCertificate, Gap, MaxIter, minimize, path
 from subgrad.solvers.structured.augmented_lagrangian import AugmentedLagrangian
+from subgrad.solvers.structured.batch import BatchCertificate, arrays
 from subgrad.solvers.structured.certificate import dual_bound
 from subgrad.solvers.structured.choice import form_of
 from subgrad.solvers.structured.form import fenchel, primal
 from subgrad.solvers.structured.front import Structured
 from subgrad.solvers.structured.newton import Systems
-from subgrad.solvers.structured.reach import least_singular
+from subgrad.solvers.structured.reach import least_singular, reach
 from subgrad.solvers.structured.terms import structure
 
 
@@ -464,3 +469,52 @@ def test_points_that_leave_their_box_by_rounding_do_no_harm(seed):
     (p,) = problems.make([("lad_box", {"n": 200, "m": 2000})], None, seed)
     found = minimize(p.function, np.zeros(200), constraint=p.constraint)
     assert found.success and found.certificate.verify(p.function)
+
+
+def test_bounds_that_do_not_follow_are_not_given():
+    """Of atoms minimised over with an uneven quadratic, or scaled out of a domain."""
+    x, eye = variable(2), np.eye(2)
+    uneven = norm1(x) + squared_norm(np.array([3.0, 0.1]) * x)
+    uneven = uneven + 0.5 * norm1(eye @ x + np.array([-3.0, -4.0]))
+    ys = (None, np.array([-0.5, -0.5]))
+    assert np.isneginf(dual_bound(structure(uneven, 2), np.zeros(2), ys).lower_bound)
+    assert not DualCertificate(np.zeros(2), ys, 0.0).verify(uneven)
+    falls = max_entry(eye @ x - 5.0) + 0.1 * norm1(x)
+    ys = (np.array([0.5, 0.5]), None)
+    assert not DualCertificate(np.zeros(2), ys, -1.0 - 1e-12).verify(falls)
+    flat = norm1(np.ones((2, 3)) @ variable(3))
+    nothing = dual_bound(structure(flat, 3), np.zeros(3), (np.zeros(2),))
+    assert nothing.lower_bound == pytest.approx(0.0, abs=1e-12)
+
+
+def test_reach_knows_the_radius_of_a_set():
+    A, b = np.ones((9, 1)), np.eye(9)[0]
+    A[0] = -0.05
+    f = Support(CrossPolytope(9, 0.1))(A @ variable(1) + b)
+    s = structure(f, 1)
+    best = minimize(f, np.zeros(1), stop=Gap(1e-9)).x[0]
+    assert reach(s, np.zeros(1), (np.zeros(9),)) >= abs(best)
+
+
+def test_ends_of_the_line_are_ends():
+    x = variable(1)
+    phi = PiecewiseLinear([-1.0, 0.0, 1.0], [-np.inf, -1, -0.5, np.inf])
+    f = Separable(phi)(x - np.array([[0.5], [-0.2]])) + norm1(x)
+    at, ys = np.full((2, 1), 5.0), np.array([[-0.7, 0.7]] * 2)
+    data = arrays(f, 1)
+    ys = np.resize(ys, (2, data.b.shape[-1]))
+    assert not BatchCertificate(at, ys, np.full(2, 100.0)).verify(f)
+    one = Separable(PiecewiseLinear([0.0], [-np.inf, 1.0]))(
+        np.eye(2) @ variable(2) + np.ones(2)
+    )
+    g = one + 0.2 * norm1
+    found = minimize(g, np.zeros(2))
+    assert found.success and found.fun == pytest.approx(0.4, abs=1e-6)
+
+
+def test_terms_of_weight_zero_are_none():
+    x, A = variable(2), np.ones((3, 2))
+    g = squared_norm(x - 1.0)
+    for f in (norm1(x), norm2(A @ x), max_entry(A @ x), squared_norm(A @ x)):
+        found = minimize(g + 0 * f, np.zeros(2))
+        assert found.fun == pytest.approx(0.0, abs=1e-6)

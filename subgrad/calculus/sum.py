@@ -199,6 +199,10 @@ class Sum(Function):
     def _nondecreasing(self, low: Array) -> Mask:
         return every([f._nondecreasing(low) for f in self.parts])
 
+    def _to_domain(self, x: Array) -> Array:
+        ends = [f for f in self.parts if not f.finite]
+        return ends[0]._to_domain(x) if len(ends) == 1 else super()._to_domain(x)
+
     def _prox(self, x: Array, t: Array) -> Array:
         from subgrad.functions.quadratic import split_quadratic
 

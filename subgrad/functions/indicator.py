@@ -60,6 +60,9 @@ class Indicator(Function):
     def _interior(self, x: Array) -> Any:
         return self._body(x.shape[-1])._interior(x)
 
+    def _to_domain(self, x: Array) -> Array:
+        return self._body(x.shape[-1])._project(x)
+
     def _prox(self, x: Array, t: Array) -> Array:
         return self._body(x.shape[-1])._project(x)
 

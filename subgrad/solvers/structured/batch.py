@@ -145,7 +145,9 @@ def _bounds(data: Arrays, x: Array, y: Array, value: Array) -> Array:
     )  # fmt: skip
     formula = data.value(x)
     found = lower_bounds(path, wide(formula), slice(None)).reshape(lead)
-    return found + (value - formula)
+    known = np.isfinite(value) & np.isfinite(formula)
+    with np.errstate(invalid="ignore"):
+        return np.where(known, found + (value - formula), -np.inf)
 
 
 def solve_batch(

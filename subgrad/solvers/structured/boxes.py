@@ -117,7 +117,8 @@ def _pieces(phi: Any) -> list[tuple[float, float, float, float]] | None:
     if bend[0] > 0:
         found.append((-np.inf, left[0], points[0], 1 / bend[0]))
     for k, t in enumerate(points):
-        if right[k] - left[k] > 1e-14 * (abs(left[k]) + abs(right[k])):
+        jump = right[k] - left[k]
+        if jump == np.inf or jump > 1e-14 * (abs(left[k]) + abs(right[k])):
             found.append((left[k], right[k], t, 0.0))
         if bend[k + 1] > 0:
             end = left[k + 1] if k + 1 < len(points) else np.inf

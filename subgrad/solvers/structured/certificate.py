@@ -89,6 +89,8 @@ class DualCertificate:
         missing = [t for t, y in zip(s.terms, multipliers, strict=True) if y is None]
         if len(missing) > 1 or any(not t.own for t in missing):
             return False
+        if missing and np.ptp(s.q) > 0:
+            return False
         raw, blur, _ = _bound(s, x, multipliers, radius)
         return granted(np.asarray(raw - ULPS / 2 * EPS * blur), self.lower_bound, ())
 
@@ -134,7 +136,11 @@ def _bound(
     for t, y in zip(s.terms, ys, strict=True):
         if y is not None:
             r = r + t.op.adjoint(y)
+    if left and np.ptp(s.q) > 0:
+        return -np.inf, 0.0, tuple(ys)  # their conjugate together is not known
     if left and (theta := _shrink(left[0].h, -r, s)) < 1:
+        if not all(np.isfinite(t.h.infimum) for t in s.terms if t is not left[0]):
+            return -np.inf, 0.0, tuple(ys)  # 0 is no multiplier to move towards
         ys, r = [None if y is None else theta * y for y in ys], theta * r
     total, blur = s.offset, abs(s.offset)
     for t, y in zip(s.terms, ys, strict=True):
@@ -165,6 +171,8 @@ def _bound(
         far = reach(s, x, moved)
         if radius is not None:
             far = min(far, radius)
+        if not np.isfinite(far):
+            return (bound if away == 0 else -np.inf), blur, moved
         # A change of y by rounding changes r by as much.
         blur += size * far
         bound += along - away * far

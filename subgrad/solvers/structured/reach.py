@@ -107,8 +107,11 @@ def margins(
         return _turned(a, S, v - S.center, z, turn)
     if isinstance(S, CrossPolytope):
         # On the face of the signs of y, or inside.
-        room = 1 - np.abs(v).sum()
-        if room > 1e-9:
+        size = float(S.radius)
+        room = size - np.abs(v).sum()
+        if room > 1e-9 * size:
+            if not np.all(S.plus & S.minus):
+                return None
             return Margins(a * room / np.sqrt(len(y)) + none, none)
         W = np.abs(v)
         return _one_size(a, W, W > 1e-12 * W.max(initial=0.0), np.sign(v))

@@ -76,7 +76,12 @@ class Structure:
         """The Frobenius norms of the maps."""
         from subgrad.solvers.structured.form import square
 
-        return [float(np.sqrt(square(t.op))) for t in self.terms]
+        return [
+            float(np.linalg.norm(t.op.sparse().data))
+            if hasattr(t.op, "sparse")
+            else float(np.sqrt(square(t.op)))
+            for t in self.terms
+        ]
 
     @cached_property
     def sublevel(self) -> tuple[Array, float]:
@@ -158,6 +163,8 @@ def _(f: Sum, op: Operator, b: Array) -> list[Term]:
 
 @_parts.register
 def _(f: Scaled, op: Operator, b: Array) -> list[Term]:
+    if not np.any(f.a) and f.f.finite:
+        return []
     some = bool(np.all(f.a > 0))
     return [
         t if isinstance(t.h, Indicator) and some else replace(t, h=scale(t.h, f.a))
