@@ -160,7 +160,7 @@ def main() -> int:
         f"{check_seconds:.3f} in cvxpy\n"
     )
     print("     | proved relative gap by  | coefficients    | distance to quantreg's")
-    print("tau  | cuts       | ε-set      | proved to ±     | intercept | slope")
+    print("tau  | multipliers| ε-set      | proved to ±     | intercept | slope")
     print("---- | ---------: | ---------: | --------------: | --------: | ------:")
     for i, tau in enumerate(TAU):
         cut_gap = found.gap[i] / found.fun[i]
