@@ -7,7 +7,6 @@ from typing import Any as _Any
 
 from subgrad._eigenpair import Eigenpair, largest_eigenpair
 from subgrad.affine import AffineMap, linear, variable, variables, vstack
-from subgrad.calculus.block_compose import BlockComposition, block_compose
 from subgrad.calculus.block_sum import BlockSum, block_sum
 from subgrad.calculus.compose import compose, scaled_union, weighted_sum
 from subgrad.calculus.conjugate import conjugate, fenchel_young
@@ -21,10 +20,6 @@ from subgrad.calculus.perspective import Perspective, perspective
 from subgrad.calculus.recession import recession_function
 from subgrad.calculus.stack import product, stack
 from subgrad.core import Function, Set
-from subgrad.functions.convex_interpolation import (
-    ConvexInterpolation,
-    convex_interpolation,
-)
 from subgrad.functions.distance import Distance, distance, squared_distance
 from subgrad.functions.from_oracle import from_oracle
 from subgrad.functions.fused_lasso import FusedLasso, fused_lasso
@@ -34,7 +29,6 @@ from subgrad.functions.graph_total_variation import (
 )
 from subgrad.functions.indicator import Indicator
 from subgrad.functions.k_support import KSupportNorm, k_support_norm
-from subgrad.functions.lambda_max_pencil import LambdaMaxPencil
 from subgrad.functions.linear import Linear
 from subgrad.functions.log_sum_exp import LogSumExp, log_sum_exp, soft_maximum
 from subgrad.functions.losses import (
@@ -44,14 +38,7 @@ from subgrad.functions.losses import (
     logistic_loss,
     squared_hinge_loss,
 )
-from subgrad.functions.matrix_fractional import MatrixFrac, matrix_frac
 from subgrad.functions.max_affine import MaxAffine, max_abs_affine
-from subgrad.functions.means import (
-    NegativeGeometricMean,
-    NegativeHarmonicMean,
-    negative_geo_mean,
-    negative_harmonic_mean,
-)
 from subgrad.functions.norms import (
     GroupNorm,
     MaxEntry,
@@ -81,10 +68,6 @@ from subgrad.functions.ordered import (
 from subgrad.functions.pnorm import PNorm, pnorm, quadratic_norm
 from subgrad.functions.quad_over_lin import QuadOverLin, quad_over_lin
 from subgrad.functions.quadratic import Quadratic, SquaredNorm, squared_norm
-from subgrad.functions.relative_entropy import (
-    JointRelativeEntropy,
-    joint_relative_entropy,
-)
 from subgrad.functions.separable import (
     Separable,
     epsilon_insensitive_loss,
@@ -129,15 +112,12 @@ from subgrad.sets.cone import Cone, Polar
 from subgrad.sets.ellipsoid import Ellipsoid
 from subgrad.sets.epigraph import Epigraph, Hypograph
 from subgrad.sets.exponential import ExponentialCone
-from subgrad.sets.exponential_hypograph import ExponentialHypograph
 from subgrad.sets.halfspace import HalfSpace
 from subgrad.sets.hull import CrossPolytope, Hull
 from subgrad.sets.intersection import Intersection, intersection
 from subgrad.sets.isotonic import IsotonicCone
 from subgrad.sets.k_support import TopKBall
 from subgrad.sets.lp_ball import LpBall, lp_ball
-from subgrad.sets.matrix_parabola import MatrixParabola
-from subgrad.sets.means import GeometricLevelSet, HarmonicLevelSet
 from subgrad.sets.nearest import ProjectionError
 from subgrad.sets.permutahedron import Permutahedron, SignedPermutahedron
 from subgrad.sets.second_order_cone import SecondOrderCone
@@ -152,8 +132,6 @@ from subgrad.sets.spectral import (
     Spectraplex,
     SymmetricSpectralBall,
 )
-from subgrad.sets.spectraplex_image import SpectraplexImage
-from subgrad.univariate.bump import TestFunction, bump, gaussian
 from subgrad.univariate.catalog import (
     absolute,
     berhu,
@@ -189,12 +167,6 @@ from subgrad.univariate.catalog import (
     t,
 )
 from subgrad.univariate.convex import Univariate
-from subgrad.univariate.distribution import (
-    Distribution,
-    agreement,
-    antiderivative,
-    dirac,
-)
 from subgrad.univariate.linear import PiecewiseLinear
 from subgrad.univariate.monotone import MonotoneOperator
 from subgrad.univariate.operations import minimum, where
@@ -202,6 +174,27 @@ from subgrad.univariate.piecewise import Piecewise
 
 if _TYPING:
     from subgrad import cvx, problems
+    from subgrad.calculus.block_compose import BlockComposition, block_compose
+    from subgrad.functions.convex_interpolation import (
+        ConvexInterpolation,
+        convex_interpolation,
+    )
+    from subgrad.functions.lambda_max_pencil import LambdaMaxPencil
+    from subgrad.functions.matrix_fractional import MatrixFrac, matrix_frac
+    from subgrad.functions.means import (
+        NegativeGeometricMean,
+        NegativeHarmonicMean,
+        negative_geo_mean,
+        negative_harmonic_mean,
+    )
+    from subgrad.functions.relative_entropy import (
+        JointRelativeEntropy,
+        joint_relative_entropy,
+    )
+    from subgrad.sets.exponential_hypograph import ExponentialHypograph
+    from subgrad.sets.matrix_parabola import MatrixParabola
+    from subgrad.sets.means import GeometricLevelSet, HarmonicLevelSet
+    from subgrad.sets.spectraplex_image import SpectraplexImage
     from subgrad.solvers import (
         Constant,
         ConstantLength,
@@ -219,37 +212,92 @@ if _TYPING:
         minimize,
         sublevel_radius,
     )
+    from subgrad.univariate.bump import TestFunction, bump, gaussian
+    from subgrad.univariate.distribution import (
+        Distribution,
+        agreement,
+        antiderivative,
+        dirac,
+    )
 
 # Loaded when first asked for: whoever only builds a model does not wait for them.
-_SOLVERS = (
-    "Constant",
-    "ConstantLength",
-    "Diminishing",
-    "Gap",
-    "MaxIter",
-    "MaxTime",
-    "Polyak",
-    "Result",
-    "SubgradientMethod",
-    "Switching",
-    "TargetLevel",
-    "certify",
-    "iterate",
-    "minimize",
-    "sublevel_radius",
-)
+_LATER = {
+    "subgrad.calculus.block_compose": (
+        "BlockComposition",
+        "block_compose",
+    ),
+    "subgrad.functions.convex_interpolation": (
+        "ConvexInterpolation",
+        "convex_interpolation",
+    ),
+    "subgrad.functions.lambda_max_pencil": ("LambdaMaxPencil",),
+    "subgrad.functions.matrix_fractional": (
+        "MatrixFrac",
+        "matrix_frac",
+    ),
+    "subgrad.functions.means": (
+        "NegativeGeometricMean",
+        "NegativeHarmonicMean",
+        "negative_geo_mean",
+        "negative_harmonic_mean",
+    ),
+    "subgrad.functions.relative_entropy": (
+        "JointRelativeEntropy",
+        "joint_relative_entropy",
+    ),
+    "subgrad.sets.exponential_hypograph": ("ExponentialHypograph",),
+    "subgrad.sets.matrix_parabola": ("MatrixParabola",),
+    "subgrad.sets.means": (
+        "GeometricLevelSet",
+        "HarmonicLevelSet",
+    ),
+    "subgrad.sets.spectraplex_image": ("SpectraplexImage",),
+    "subgrad.solvers": (
+        "Constant",
+        "ConstantLength",
+        "Diminishing",
+        "Gap",
+        "MaxIter",
+        "MaxTime",
+        "Polyak",
+        "Result",
+        "SubgradientMethod",
+        "Switching",
+        "TargetLevel",
+        "certify",
+        "iterate",
+        "minimize",
+        "sublevel_radius",
+    ),
+    "subgrad.univariate.bump": (
+        "TestFunction",
+        "bump",
+        "gaussian",
+    ),
+    "subgrad.univariate.distribution": (
+        "Distribution",
+        "agreement",
+        "antiderivative",
+        "dirac",
+    ),
+}
+_HOME = {name: module for module, names in _LATER.items() for name in names}
 
 
 def __getattr__(name: str) -> _Any:
     if name in ("cvx", "problems"):
         return _load(f"subgrad.{name}")
-    if name in _SOLVERS:
-        return getattr(_load("subgrad.solvers"), name)
+    if name in _HOME:
+        return getattr(_load(_HOME[name]), name)
     raise AttributeError(f"module 'subgrad' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
 
 
 __version__ = "0.1.0"
 __all__ = [
     *(n for n, v in globals().items() if n[0] != "_" and not isinstance(v, _Module)),
-    *_SOLVERS,
+    *_HOME,
 ]
