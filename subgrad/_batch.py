@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
-from functools import reduce
+from functools import cached_property, reduce
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -46,6 +46,9 @@ class Batched:
     def _item(self, index: tuple[int, ...]) -> Self:
         """The single object at `index` of the batch (aligned at its last axis)."""
         one = copy.copy(self)
+        for name in vars(self):
+            if isinstance(getattr(type(self), name, None), cached_property):
+                delattr(one, name)
         for name, core in self._arrays.items():
             setattr(one, name, pick(getattr(self, name), core, index))
         for name in self._parts:

@@ -22,7 +22,7 @@ class Jacobian:
     """diag(d), and e along the unit vectors u of groups; u None: no groups.
 
     d and u of shape (n,), e (G,); labels (n,) says to which group a coordinate belongs,
-    None that there is one group.
+    None that there is one group. With leading axes of d, u and e, a batch of them.
     """
 
     def __init__(
@@ -36,11 +36,14 @@ class Jacobian:
         assert self.e is not None
         if self.labels is None:
             return a.sum(-1, keepdims=True)
-        return np.bincount(self.labels, a, len(self.e))
+        count = self.e.shape[-1]
+        if a.ndim > 1:
+            return a @ (self.labels[:, None] == np.arange(count))
+        return np.bincount(self.labels, a, count)
 
     def spread(self, a: Array) -> Array:
         """A number per group as a number per coordinate."""
-        return a if self.labels is None else a[self.labels]
+        return a if self.labels is None else a[..., self.labels]
 
     @property
     def along(self) -> Array:

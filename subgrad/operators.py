@@ -11,6 +11,8 @@ import numpy as np
 from subgrad._batch import Batched
 from subgrad._check import Array, real
 
+LARGE = 2**16  # entries from where on columns at zeros are worth being left out
+
 
 def unbounded(e: Any) -> Any:
     """The same cvxpy expression, without what cvxpy derives as its bounds.
@@ -120,6 +122,10 @@ class Matrix(Operator):
     def forward(self, x: Array) -> Array:
         if self.A.ndim > 2:
             return np.matvec(self.A, x)
+        if x.ndim == 1 and self.A.size >= LARGE:
+            some = np.flatnonzero(x)
+            if len(some) < len(x) / 10:
+                return self.A[:, some] @ x[some]
         return self.A @ x if x.ndim == 1 else x @ self.A.T
 
     def adjoint(self, y: Array) -> Array:

@@ -200,8 +200,13 @@ class Sum(Function):
         return every([f._nondecreasing(low) for f in self.parts])
 
     def _to_domain(self, x: Array) -> Array:
+        from subgrad.affine import variable
+
         ends = [f for f in self.parts if not f.finite]
-        return ends[0]._to_domain(x) if len(ends) == 1 else super()._to_domain(x)
+        if len(ends) == 1:
+            return ends[0]._to_domain(x)
+        f = self if self.n is not None else self(variable(x.shape[-1]))
+        return f.domain._project(x)
 
     def _prox(self, x: Array, t: Array) -> Array:
         from subgrad.functions.quadratic import split_quadratic

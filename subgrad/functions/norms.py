@@ -43,8 +43,7 @@ class Norm1(_Norm):
     polyhedral = True
 
     def _body(self, n: int) -> Set:
-        one = np.broadcast_to(1.0, (n,))
-        return Box._raw(-one, one)
+        return _unit_cube(n)
 
     def _value(self, x: Array) -> Array:
         return np.abs(x).sum(-1)
@@ -158,6 +157,11 @@ class SumLargest(_Of):
         import cvxpy as cp
 
         return cp.sum_largest(x, float(self.k))
+
+
+@lru_cache(maxsize=16)
+def _unit_cube(n: int) -> Box:
+    return Box._raw(*(np.broadcast_to(end, (n,)) for end in (-1.0, 1.0)))
 
 
 @lru_cache(maxsize=16)

@@ -172,7 +172,8 @@ class SquaredNorm(Function):
         return x / (1 + self.c * t)[..., None]
 
     def _prox_jacobian(self, x: Array, t: Any) -> Jacobian:
-        return Jacobian(np.full(x.shape[-1], 1 / (1 + self.c * t)))
+        shrink = np.asarray(1 / (1 + self.c * t))[..., None]
+        return Jacobian(np.broadcast_to(shrink, x.shape))
 
     def _dual_prox(self, y: Array, s: Any) -> Array:
         return y * np.asarray(self.c / (self.c + s))[..., None]

@@ -172,7 +172,8 @@ class Separable(Function):
             return Jacobian(self._star._prox_slope(y, _each(s)))
         if self.weights is None and self._has_graph:
             return Jacobian(self._dual_graph.resolvent_slope(y, _each(s)))
-        return Jacobian(1 - self._prox_slope(y / s, _each(1 / np.asarray(s))))
+        s = np.asarray(s)
+        return Jacobian(1 - self._prox_slope(y / s[..., None], _each(1 / s)))
 
     @cached_property
     def _star(self) -> Univariate:

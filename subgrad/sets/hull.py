@@ -216,11 +216,14 @@ class CrossPolytope(Set):
         moves = p != 0
         sign = np.where(y < 0, -1.0, 1.0)
         allowed = np.where(sign > 0, self.plus, self.minus)
-        loose = bool(np.any(self.plus & self.minus) | self.zero)
-        if loose and np.where(allowed, np.abs(y), 0.0).sum() <= self.radius:
+        loose = np.any(self.plus & self.minus, -1) | self.zero
+        inside = loose & (np.where(allowed, np.abs(y), 0.0).sum(-1) <= self.radius)
+        if inside.all():
             return Jacobian(allowed * 1.0)
-        u = np.sign(p) / max(float(np.count_nonzero(moves)), 1.0) ** 0.5
-        return Jacobian(moves * 1.0, u, 0.0)
+        count = np.maximum(np.count_nonzero(moves, axis=-1, keepdims=True), 1)
+        d = np.where(inside[..., None], allowed, moves)
+        u = np.where(inside[..., None], 0.0, np.sign(p) / np.sqrt(count))
+        return Jacobian(d * 1.0, u, 0.0)
 
     def _gauge(self, z: Array) -> Any:
         if not np.all(self.plus & self.minus):

@@ -151,7 +151,8 @@ class CappedSimplex(Set):
         p = self._project(y)
         free = ((self.lower < p) & (p < self.upper)).astype(np.float64)
         # Where nothing is free the projection does not move.
-        return Jacobian(free, free / np.sqrt(max(free.sum(), 1.0)), 0.0)
+        count = np.maximum(free.sum(-1, keepdims=True), 1.0)
+        return Jacobian(free, free / np.sqrt(count), 0.0)
 
     def _pour(self, y: Array) -> Array:
         """The projection where no upper end binds, l + max(y - l - theta, 0)."""

@@ -120,14 +120,15 @@ def _pick(problem: Problem, stop: Stop | None, x: Array) -> tuple[str, str]:
 
 
 def _has_parts(problem: Problem, x: Array) -> bool:
-    from subgrad.solvers.structured.batch import arrays
-    from subgrad.solvers.structured.choice import direct, form_of
+    from subgrad.solvers.structured.batch import boxed
+    from subgrad.solvers.structured.choice import planned
 
     f, n = restricted(problem.function, problem.constraint), x.shape[-1]
     try:
         if x.ndim > 1:
-            return arrays(f, n) is not None
-        return direct(f, n) is not None or form_of(f, n) is not None
+            boxed(f, n)
+            return True
+        return planned(problem, n) is not None
     except NotImplementedError:
         return False
 

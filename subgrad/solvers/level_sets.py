@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 
 from subgrad._check import Array, vector
+from subgrad.calculus.block_compose import BlockComposition
+from subgrad.calculus.block_sum import split as split_blocks
 from subgrad.calculus.compose import Composition
 from subgrad.calculus.derived import _Derived
 from subgrad.calculus.maximum import Maximum
@@ -28,7 +30,7 @@ from subgrad.core import Function, Set, a_function, norm
 from subgrad.functions.distance import Distance
 from subgrad.functions.indicator import Indicator
 from subgrad.functions.k_support import KSupportNorm
-from subgrad.functions.norms import GroupNorm, Norm1, Norm2, NormInf
+from subgrad.functions.norms import GroupNorm, MaxEntry, Norm1, Norm2, NormInf
 from subgrad.functions.ordered import OWL
 from subgrad.functions.pnorm import PNorm
 from subgrad.functions.quadratic import Quadratic, SquaredNorm
@@ -154,6 +156,14 @@ def _(f: Composition, x: Array, level: Array) -> Array:
     low = f.parts[0].infimum
     start = np.full((*np.shape(level), 1), low if np.isfinite(low) else 0.0)
     return _reach(f.parts[0], x, _line(f.h, start, level)[1][..., 0])
+
+
+@_reach.register
+def _(f: BlockComposition, x: Array, level: Array) -> Array:
+    if not isinstance(f.H, MaxEntry):
+        return _reach.dispatch(Function)(f, x, level)
+    # No block is above the level.
+    return norm(_reach(f.h, split_blocks(x, f.m), np.asarray(level)[..., None]))
 
 
 @_reach.register
@@ -363,6 +373,11 @@ def _(f: Scaled, n: int) -> Any:
 @_modulus.register
 def _(f: Sum, n: int) -> Any:
     return sum(_modulus(p, n) for p in f.parts)
+
+
+@_modulus.register
+def _(f: Maximum, n: int) -> Any:
+    return np.min(np.broadcast_arrays(*(_modulus(p, n) for p in f.parts)), axis=0)
 
 
 @_modulus.register

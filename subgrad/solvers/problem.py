@@ -77,7 +77,7 @@ class Problem:
     `optimum` is f* where it is known, `radius` a bound on the distance from the
     starting point to a minimiser: numbers, or one per problem, that are believed. A
     point counts as feasible where no g is above `feasibility`. `limit` is the largest
-    of the g, None without.
+    of the g, None without. What methods find out about the problem is kept in `known`.
     """
 
     function: Function
@@ -87,6 +87,7 @@ class Problem:
     constraints: Any = ()
     feasibility: float = 1e-6
     limit: Function | None = field(init=False, default=None)
+    known: dict[Any, Any] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         a_function("f", self.function)

@@ -132,7 +132,7 @@ class PiecewiseLinear(Piecewise):
     def _item(self, index: tuple[int, ...]) -> Self:
         one = super()._item(index)
         one._flatten(one.slopes)
-        one._batch = ()
+        one._batch = super(PiecewiseLinear, one).batch
         return one
 
     @property

@@ -30,13 +30,17 @@ from subgrad.univariate.smooth import Square
 
 @dataclass(frozen=True, eq=False)
 class Boxes:
-    """b = -t, p, low and high of shape (..., M); row (M,) tells the coordinate of z."""
+    """b = -t, p, low and high of shape (..., M); row (M,) tells the coordinate of z.
+
+    `start` (2, M) are ends between which y begins, if not between its own.
+    """
 
     b: Array
     p: Array
     low: Array
     high: Array
     row: Any = None
+    start: Any = None
 
 
 def boxes(h: Function, m: int) -> Boxes | None:

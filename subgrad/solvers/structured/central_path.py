@@ -32,6 +32,7 @@ INNER = 0.9  # of the half width, where multipliers start
 SHORT = 0.9995  # of the way to the boundary
 LEAST = 2 * (1 - SHORT)  # of μ is left, for full steps: they leave no residuals
 LAST = 1e-16  # of the first μ, where distances to ends are rounding
+HOLDS = 1e-10  # violated by less a constraint holds
 LARGE = 1e5  # times the weight of other rows: that of equations
 
 
@@ -62,7 +63,7 @@ class Path:
         self.ends = np.stack([box.low, box.high])
         self._constants()
         with np.errstate(all="ignore"):
-            self._start(x)
+            self._start(x, self.ends if box.start is None else box.start)
 
     def _constants(self) -> None:
         ndim = self.ends.ndim
@@ -79,8 +80,8 @@ class Path:
             self.live = None
         self.plain = self.within is None and not self.p.any()
 
-    def _start(self, x: Array | None) -> None:
-        low, high = self.ends
+    def _start(self, x: Array | None, ends: Array) -> None:
+        low, high = ends
         half = (high - low) / 2
         middle = np.where(np.isfinite(half), low + half, np.clip(0.0, low, high))
         g = self.b - self.p * middle
@@ -105,7 +106,7 @@ class Path:
         y = middle + D * (self.z - self.p * middle)
         inner = INNER * half
         y = np.minimum(np.maximum(y, middle - inner), middle + inner)
-        bare = np.isinf(self.ends)
+        bare = np.isinf(ends)
         y = np.where(bare[0] & ~bare[1], np.minimum(y, high - 0.1 * half), y)
         y = np.where(bare[1] & ~bare[0], np.maximum(y, low + 0.1 * half), y)
         self.y = np.where(low == high, low, y)
@@ -203,6 +204,9 @@ class Path:
             else:
                 best = np.where(z > 0, high, low)
                 best = np.where(p > 0, np.minimum(np.maximum(z / p, low), high), best)
+                # Of constraints that hold up to rounding.
+                near = np.abs(z) <= HOLDS * (1 + np.abs(self.b).max(-1, keepdims=True))
+                best = np.where(np.isinf(best) & near, self.y, best)
                 each = np.where(z == 0, 0.0, best * z)
                 each = each - np.where(p > 0, p * best * best, 0.0) / 2
             base = np.vecdot(self.x, q * self.x / 2 + self.c)

@@ -25,11 +25,16 @@ import numpy as np
 
 from subgrad._check import Array
 from subgrad.core import Function
+from subgrad.solvers.certificate import restricted
+from subgrad.solvers.problem import Problem
 from subgrad.solvers.structured.augmented_lagrangian import AugmentedLagrangian
-from subgrad.solvers.structured.boxes import boxes
-from subgrad.solvers.structured.form import Form, fenchel, joint, primal
+from subgrad.solvers.structured.domains import conjugate_value, to_domain
+from subgrad.solvers.structured.form import Form, fenchel, has_conjugate, primal
 from subgrad.solvers.structured.interior_point import InteriorPoint
+from subgrad.solvers.structured.lifts import takes
 from subgrad.solvers.structured.primal_dual import PrimalDual
+from subgrad.solvers.structured.sieve import sieved
+from subgrad.solvers.structured.stencil import apart
 from subgrad.solvers.structured.terms import Structure, structure
 
 BAND = 16  # of the matrix of a step
@@ -42,7 +47,7 @@ class OneProx:
 
     def __init__(self, s: Structure) -> None:
         self.g, self.q, self.c = s.terms[0].h, float(s.q[0]), s.c
-        self.x, self.y = np.zeros(s.n), None
+        self.source, self.x, self.y = s, np.zeros(s.n), None
 
     def step(self) -> None:
         """The solution."""
@@ -50,6 +55,14 @@ class OneProx:
 
     def pair(self) -> tuple[Array, tuple[Any, ...]]:
         return self.x, (None,)
+
+
+def planned(problem: Problem, n: int) -> OneProx | Form:
+    """What f on its constraint is solved as, found once for every problem."""
+    if n not in problem.known:
+        f = restricted(problem.function, problem.constraint)
+        problem.known[n] = direct(f, n) or form_of(f, n)
+    return problem.known[n]
 
 
 def direct(f: Function, n: int) -> OneProx | None:
@@ -61,10 +74,9 @@ def direct(f: Function, n: int) -> OneProx | None:
         return None
     try:
         s.terms[0].h._prox(np.zeros(n), np.ones(()))
-        joint(s.terms[0].h, s).conjugate()
     except NotImplementedError:
         return None
-    return OneProx(s)
+    return OneProx(s) if has_conjugate(s.terms[0].h, s) else None
 
 
 def form_of(f: Function, n: int) -> Form:
@@ -77,11 +89,15 @@ def form_of(f: Function, n: int) -> Form:
         form = dual
     # What the atoms cannot do they say here.
     form.dual_prox(np.zeros(len(form.b)), np.ones(len(form.blocks)))
+    for t in s.terms:
+        conjugate_value(t.h, to_domain(t.h, np.zeros(t.op.rows)))
     return form
 
 
 def by_products(form: Form) -> bool:
     """Whether to use products with the maps only."""
+    if form.n > VARIABLES and not form.dual and any(apart(k.op) for k in form.blocks):
+        return True  # sparse, and not written out to see that
     mapped = [k.matrix for k in form.blocks if k.diagonal is None]
     if any(A is None for A in mapped):
         return True
@@ -98,7 +114,9 @@ def by_products(form: Form) -> bool:
 
 def in_boxes(form: Form) -> bool:
     """Whether the interior-point method fits, and is the one to take."""
-    if any(boxes(k.h, len(k.b)) is None for k in form.blocks):
+    if not all(takes(k.h, len(k.b)) for k in form.blocks):
+        return False
+    if any(apart(k.op) > BAND for k in form.blocks):
         return False
     if any(k.diagonal is None and k.matrix is None for k in form.blocks):
         return False
@@ -131,4 +149,4 @@ def method_for(form: Form, x: Any, y: Any) -> Any:
         return InteriorPoint(form, x)
     if not form.dual and by_products(form):
         return PrimalDual(form, x, y)
-    return AugmentedLagrangian(form, x, y)
+    return sieved(form, x, y) or AugmentedLagrangian(form, x, y)

@@ -4,10 +4,11 @@ r"""What the structured methods solve: one quadratic, and atoms of affine maps.
    + \sum_k h_k(A_k x + b_k)
 
 of a `Structure`, either as it is, or its Fenchel dual. The dual is taken where f is
-g(x) plus squared distances and equations: its variable is the multiplier y of these,
+g(x) plus squared distances and equations: its variable is -y, y the multiplier of
+these,
 
-.. math:: \min_y \ \sum_j \Big(\frac{|y_j|^2}{2 c_j} - \langle b_j, y_j \rangle \Big)
-   + g^*(-A^T y),
+.. math:: \min_u \ \sum_j \Big(\frac{|u_j|^2}{2 c_j} + \langle b_j, u_j \rangle \Big)
+   + g^*(A^T u),
 
 and x is the multiplier of its one atom g*.
 """
@@ -148,7 +149,8 @@ class Form:
 
     @cached_property
     def b(self) -> Array:
-        return np.concatenate([k.b for k in self.blocks])
+        first, *rest = (k.b for k in self.blocks)
+        return np.concatenate([first, *rest]) if rest else first
 
     @cached_property
     def square(self) -> float:
@@ -205,7 +207,7 @@ class Form:
             if smooth(t) is None:
                 out.append(None)
             else:
-                out.append(x[at : at + t.op.rows])
+                out.append(-x[at : at + t.op.rows])
                 at += t.op.rows
         return y, tuple(out)
 
@@ -239,13 +241,7 @@ def base(s: Structure) -> Term | None:
     low = [t.h for t in s.terms if not np.isfinite(t.h.infimum)]
     if not low:
         own += [t for t in s.terms if t.own and not isinstance(t.h, Indicator)]
-    for t in own:
-        try:
-            joint(t.h, s).conjugate()
-        except NotImplementedError:
-            continue
-        return t
-    return None
+    return next((t for t in own if has_conjugate(t.h, s)), None)
 
 
 def ground(s: Structure) -> tuple[Function | None, list[Term]]:
@@ -260,7 +256,6 @@ def ground(s: Structure) -> tuple[Function | None, list[Term]]:
 
 def fenchel(s: Structure) -> Form | None:
     """The dual, where f is one atom of x plus squared distances and equations."""
-    from subgrad.affine import chain
     from subgrad.operators import Stack
 
     g, rest = ground(s)
@@ -268,17 +263,16 @@ def fenchel(s: Structure) -> Form | None:
     pieces = [p for p in found if p is not None]
     if g is None or not rest or len(pieces) < len(rest):
         return None
-    if np.any(s.q != s.q[0]):
+    if np.any(s.q != s.q[0]) or not has_conjugate(g, s):
         return None
     star = _Star(joint(g, s), s.n)
     ops = tuple(t.op for t in rest)
     op = ops[0] if len(ops) == 1 else Stack(ops)
-    K = chain(Diagonal(np.array(-1.0), s.n), op.T)
     q = np.concatenate(
         [np.full(t.op.rows, p[0]) for t, p in zip(rest, pieces, strict=True)]
     )
-    c = np.concatenate([p[1] - t.b for t, p in zip(rest, pieces, strict=True)])
-    return Form(q, c, (Block(star, K, np.zeros(s.n)),), s, dual=True)
+    c = np.concatenate([t.b - p[1] for t, p in zip(rest, pieces, strict=True)])
+    return Form(q, c, (Block(star, op.T, np.zeros(s.n)),), s, dual=True)
 
 
 def joint(g: Function, s: Structure) -> Function:
@@ -291,3 +285,12 @@ def joint(g: Function, s: Structure) -> Function:
     if np.any(s.c) or f is not g:
         f = f + Linear(s.c)
     return f
+
+
+def has_conjugate(g: Function, s: Structure) -> bool:
+    """Whether the conjugate of that is known, with its values."""
+    try:
+        joint(g, s).conjugate()._value(np.zeros(s.n))
+    except NotImplementedError:
+        return False
+    return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,12 +14,13 @@ from subgrad.solvers.certificate import restricted
 from subgrad.solvers.problem import Problem
 from subgrad.solvers.state import State
 from subgrad.solvers.stops import Stop, Watch
-from subgrad.solvers.structured.batch import BatchCertificate, arrays, solve_batch
+from subgrad.solvers.structured.batch import boxed, solve_batch
 from subgrad.solvers.structured.certificate import DualCertificate, dual_bound
-from subgrad.solvers.structured.choice import direct, form_of, method_for
+from subgrad.solvers.structured.choice import OneProx, method_for, planned
+from subgrad.solvers.structured.equations import on_equations
 from subgrad.solvers.structured.extremes import EmptyDomain, empty_domain
 from subgrad.solvers.structured.form import Form, matrix, smooth
-from subgrad.solvers.structured.terms import Structure, structure
+from subgrad.solvers.structured.terms import Structure
 from subgrad.solvers.structured.threads import one_thread
 
 
@@ -75,12 +76,12 @@ class Structured:
         """The state at x, a point of the constraint."""
         if problem.limit is not None:
             raise ValueError("Structured takes no constraints g(x) <= 0, only a set")
-        f = restricted(problem.function, problem.constraint)
         if x.ndim > 1:
-            arrays(f, x.shape[-1])  # says what it cannot do
-            return _batch_state(0, Batch(f, x, self.tol))
+            f = restricted(problem.function, problem.constraint)
+            boxed(f, x.shape[-1])  # says what it cannot do
+            return _batch_state(0, Batch(f, x, self.tol, problem.constraint))
         with one_thread():
-            run = Run(f, x, self.dual, problem, self.tol, self.hint)
+            run = Run(problem, x, self.dual, self.tol, self.hint)
             return _state(0, run)
 
     def step(self, problem: Problem, state: State) -> State:
@@ -104,10 +105,10 @@ def _state(k: int, run: Run) -> State:
 class Batch:
     """All problems of a batch in one step."""
 
-    def __init__(self, f: Function, x: Array, tol: float) -> None:
-        self.f, self.x, self.tol = f, x, tol
+    def __init__(self, f: Function, x: Array, tol: float, constraint: Any) -> None:
+        self.f, self.x, self.tol, self.constraint = f, x, tol, constraint
         self.value = np.asarray(f._value(x))
-        self.certificate: BatchCertificate | None = None
+        self.certificate: Any = None
 
     @property
     def stuck(self) -> bool:
@@ -116,7 +117,9 @@ class Batch:
 
     def step(self) -> None:
         """The solutions, where they are better than what is known."""
-        x, value, self.certificate = solve_batch(self.f, self.x, self.tol)
+        x, value, self.certificate = solve_batch(
+            self.f, self.x, self.tol, self.constraint
+        )
         better = value < self.value
         self.x = np.where(better[..., None], x, self.x)
         self.value = np.where(better, value, self.value)
@@ -138,27 +141,27 @@ class Run:
 
     def __init__(
         self,
-        f: Function,
+        problem: Problem,
         x0: Array,
         dual: Any = None,
-        problem: Problem | None = None,
         tol: float = 1e-6,
         hint: Any = None,
     ) -> None:
-        self.x0, self.tol, n = x0, tol, len(x0)
-        self.constraint = None if problem is None else problem.constraint
-        self.radius = None if problem is None else problem.radius
-        self.method: Any = direct(f, n)
-        self.whole = self.method is not None
-        self.source = structure(f, n, self.whole)
-        if not self.whole:
-            self.form = form_of(f, n)
+        self.x0, self.tol = x0, tol
+        self.constraint, self.radius = problem.constraint, problem.radius
+        found = planned(problem, len(x0))
+        self.source, self.whole = found.source, isinstance(found, OneProx)
+        self.method: Any = None
+        if isinstance(found, OneProx):
+            self.method = OneProx(found.source)
+        else:
+            self.form = found
             if dual is None and hint is not None and _fits(hint, self.source):
                 dual = hint
             self.method = method_for(self.form, *_start(self.form, x0, dual))
         self.x = feasible(self.source, x0)
         self.value = self.source.value(self.x)
-        self.certificate: DualCertificate | EmptyDomain | None = None
+        self.proof: DualCertificate | EmptyDomain | None = None
         self.looks, self.since, self.goal = 1, 0, np.inf
 
     def _pair(self) -> tuple[Array, tuple[Any, ...]]:
@@ -168,7 +171,29 @@ class Run:
 
     @property
     def lower(self) -> float:
-        return -np.inf if self.certificate is None else self.certificate.lower_bound
+        return -np.inf if self.proof is None else self.proof.lower_bound
+
+    @property
+    def certificate(self) -> DualCertificate | EmptyDomain | None:
+        """The best one; what a point outside of sets by rounding gains is not proved.
+
+        A value below the bound is wrong by about as much as its multipliers charge.
+        """
+        found = self.proof
+        if not isinstance(found, DualCertificate) or self.lower <= self.value:
+            return found
+        r, away = self.source.q * self.x + self.source.c, list[float]()
+        for t, y in zip(self.source.terms, found.multipliers, strict=True):
+            r = r if y is None else r + t.op.adjoint(y)
+        for t, y in zip(self.source.terms, found.multipliers, strict=True):
+            if isinstance(t.h, Indicator):
+                z = t.op.forward(self.x) + t.b
+                miss = np.abs(z - t.h._prox(z, np.ones(())))
+                away.append(float(miss @ np.abs(r if y is None else y)))
+        room = 2 * sum(away)
+        if self.lower - self.value > room:
+            return found
+        return replace(found, lower_bound=self.value - room)
 
     @property
     def stuck(self) -> bool:
@@ -179,12 +204,13 @@ class Run:
 
     def step(self) -> None:
         """One step of the method, and a look at what it found."""
-        before = self._pair()[1]
+        before = None if np.isfinite(self.value) else self._pair()[1]
         self.method.step()
         x, y = self._pair()
         x = feasible(self.source, x)
         value = self.source.value(x)
-        if value < self.value or not np.isfinite(self.value):
+        # A value below the bound is that of a point a little outside of a set.
+        if value < self.value or not self.lower <= self.value < np.inf:
             self.x, self.value = x, value
         far = None
         if self.radius is not None:
@@ -195,10 +221,8 @@ class Run:
         due = getattr(self.method, "due", None)
         look = due is None or due() or self.stuck
         if look and not rough > self.tol * max(1.0, abs(self.value)):
-            found = dual_bound(self.source, self.x, y, far, self.constraint, self.whole)
-            if found.lower_bound > self.lower:
-                self.certificate = found
-        if not np.isfinite(self.value):
+            self._offer(y, far)
+        if before is not None and not np.isfinite(self.value):
             self._look_for_emptiness(before, y, x)
         self.looks += 1
         size = self.value - self.lower
@@ -210,6 +234,14 @@ class Run:
         self.since = 0 if better else self.since + 1
         self.goal = size if better else self.goal
 
+    def _offer(self, y: tuple[Any, ...], far: float | None) -> None:
+        try:
+            found = dual_bound(self.source, self.x, y, far, self.constraint, self.whole)
+        except NotImplementedError:
+            return  # of an atom of which too little is known there
+        if found.lower_bound > self.lower:
+            self.proof = found
+
     def _look_for_emptiness(self, old: Any, new: Any, x: Array) -> None:
         moves = tuple(
             None if a is None or b is None else a - b
@@ -217,7 +249,7 @@ class Run:
         )
         found = empty_domain(self.source, moves, x, self.constraint)
         if found is not None:
-            self.certificate = found
+            self.proof = found
 
 
 def _fits(dual: Any, s: Structure) -> bool:
@@ -244,7 +276,7 @@ def _start(form: Form, x0: Array, dual: Any) -> tuple[Any, Any]:
         ):
             return None, y
         parts = [m for m, t in zip(dual, s.terms, strict=True) if smooth(t) is not None]
-        return np.concatenate(parts), y
+        return -np.concatenate(parts), y
     x = x0 if x0.any() else None
     if dual is None or sum(m is None for m in dual) > 1:
         return x, None
@@ -269,21 +301,8 @@ def feasible(s: Structure, x: Array) -> Array:
     found = [matrix(t.op) for t in equations]
     if any(A is None for A in found):
         return x
-    A = np.concatenate([A if isinstance(A, np.ndarray) else A.toarray() for A in found])
+    dense = [A if isinstance(A, np.ndarray) else A.toarray() for A in found]
+    A = dense[0] if len(dense) == 1 else np.concatenate(dense)
     b = np.concatenate([smooth(t)[1] - t.b for t in equations])  # type: ignore[index]
-    # Entries that are zero stay zero, if the others can do it.
-    for weights in (np.abs(x), np.abs(x) + 1e-3 * np.abs(x).max(initial=1.0)):
-        B, u = A * weights, x
-        G = B @ B.T
-        G[np.diag_indices(len(G))] += 1e-14 * np.trace(G)
-        try:
-            factor = np.linalg.cholesky(G)
-        except np.linalg.LinAlgError:
-            continue
-        for _ in range(4):
-            step = np.linalg.solve(factor.T, np.linalg.solve(factor, b - A @ u))
-            u = u + weights * (B.T @ step)
-        size = np.abs(A) @ np.abs(u) + np.abs(b)
-        if np.all(np.abs(A @ u - b) <= 1e-13 * size.max(initial=0.0)):
-            return u
-    return x
+    u = on_equations(A, b, x)
+    return x if u is None else u

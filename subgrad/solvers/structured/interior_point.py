@@ -12,10 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from subgrad._check import Array, real
-from subgrad.solvers.structured.boxes import Boxes, boxes
+from subgrad.solvers.structured.boxes import Boxes
 from subgrad.solvers.structured.central_path import Path
 from subgrad.solvers.structured.form import Form
+from subgrad.solvers.structured.lifts import Lifted, lift_form, split
 from subgrad.solvers.structured.normal import Dense, Repeated, normal
+from subgrad.solvers.structured.reach import distance
 
 EPS = float(np.finfo(np.float64).eps)
 ULPS = 8
@@ -26,14 +28,10 @@ FIRST = 3  # steps before a batch is looked at
 def reach(
     A: Any, gap: Array, r: Array, z: Array, y: Array, p: Array, ends: Array
 ) -> Array:
-    r"""How far minimisers can be from x, inf where nothing is known.
+    """How far minimisers can be from x, by `distance` with W what the boxes leave.
 
     z = A x + b, `gap` the value at x less the bound with multipliers y there, r the
-    size of what is left of the slope. With y + v in the box for |v_i| <= W_i, and σ the
-    least singular value of W A, every minimiser x' has
-
-    .. math:: (\sigma - |r|) \, |x' - x| \le \text{gap} + |W (z - p y)|_2
-       + \tfrac12 \max_i p_i W_i^2.
+    size of what is left of the slope; t = p y, l = max p W² / 2.
     """
     W = np.minimum(y - ends[0], ends[1] - y)
     room = np.abs(gap) + np.abs(y * (z - p * y / 2)).sum(-1)
@@ -41,17 +39,7 @@ def reach(
         W = np.maximum(np.fmin(W, np.sqrt(room[..., None] / p)), 0.0)
     W = np.where(np.isfinite(W), W, 1.0)
     spread = np.linalg.norm(W * (z - p * y), axis=-1) + (p * W * W).max(-1) / 2
-    G = A.gram(W * W)
-    m, n = y.shape[-1], G.shape[-1]
-    at = np.arange(n)
-    top = G[..., at, at].sum(-1)
-    # The sums are wrong by this much at most; the shift makes G invertible as well.
-    shift = np.where(top > 0, 4 * (m + n) * EPS * top, 1.0)
-    G[..., at, at] += shift[..., None]
-    inverse = np.linalg.inv(G)
-    square = 1 / (2 * np.sqrt(np.square(inverse).sum((-2, -1)))) - 2 * shift
-    sigma = np.sqrt(np.maximum(square, 0.0))
-    return np.where(sigma > 2 * r, np.maximum(gap + spread, 0.0) / (sigma - r), np.inf)
+    return distance(A.gram(W * W), y.shape[-1], gap + spread, r)
 
 
 def lower_bounds(path: Path, value: Array, some: Any) -> Array:
@@ -204,27 +192,34 @@ class InteriorPoint:
         self, form: Form, x: Array | None = None, y: Array | None = None
     ) -> None:
         self.form = form
-        found = [boxes(k.h, len(k.b)) for k in form.blocks]
-        system = normal(form)
-        if system is None or any(box is None for box in found):
+        whole, self.sums = split(form)
+        found, system = lift_form(whole), normal(whole)
+        if system is None or found is None:
             raise ValueError(
                 "InteriorPoint takes atoms whose multipliers lie in intervals, with a "
-                "linear or quadratic conjugate, of matrices"
+                "linear or quadratic conjugate, or in simplices, of matrices"
             )
-        box = _joined([b for b in found if b is not None], form)
-        self.system, self.row = system, None
-        m = len(form.b)
-        if len(box.row) != m or np.any(box.row != np.arange(m)):
+        self.system, self.row, box = system, None, found.box
+        self.rows, q, c = len(whole.b), form.q, form.c
+        if len(box.row) != self.rows or np.any(box.row != np.arange(self.rows)):
             self.row = box.row
-            system = Repeated(system, box.row, m)
-        self.path = Path(system, form.q, form.c, box, x)
+            system = Repeated(system, box.row, self.rows)
+        if more := len(found.cost):
+            system = Lifted(system, found.E, q)
+            q, c = np.append(q, np.zeros(more)), np.append(c, found.cost)
+            x = None
+        self.path = Path(system, q, c, box, x)
         self._read()
 
     def _read(self) -> None:
         path = self.path
-        self.x, self.y = path.x, path.y
+        self.x, y = path.x[: self.form.n], path.y
         if self.row is not None:
-            self.y = np.bincount(self.row, path.y, len(self.form.b))
+            y = np.bincount(self.row, y, self.rows)
+        m = len(self.form.b)
+        self.y, sums = (y[:m].copy(), y[m:]) if self.sums else (y, y[m:])
+        for at, more in zip(self.sums, sums, strict=True):
+            self.y[at] += more
 
     @property
     def z(self) -> Array:
@@ -244,15 +239,3 @@ class InteriorPoint:
         """One step of the predictor and the corrector."""
         self.path.step()
         self._read()
-
-
-def _joined(found: list[Boxes], form: Form) -> Boxes:
-    """All of them, b and rows those of the form."""
-    row = np.concatenate(
-        [box.row + at.start for box, at in zip(found, form.cuts, strict=True)]
-    )
-    b, p, low, high = (
-        np.concatenate([getattr(box, name) for box in found])
-        for name in ("b", "p", "low", "high")
-    )
-    return Boxes(form.b[row] + b, p, low, high, row)

@@ -28,7 +28,7 @@ class Gram:
 
     def __init__(self, A: Array) -> None:
         self.A, self.mask, self.age = A, np.zeros(len(A), bool), REBUILD
-        self.G = np.zeros((A.shape[1],) * 2)
+        self.G = np.zeros((0, 0))
 
     def __call__(self, mask: Any) -> Array:
         on, off = mask & ~self.mask, self.mask & ~mask
@@ -46,6 +46,34 @@ class Gram:
         return self.G
 
 
+class Products:
+    """A Aᵀ between the rows of A that were active once."""
+
+    def __init__(self, A: Any) -> None:
+        self.A, self.G = A, np.zeros((0, 0))
+        self.rows, self.place = np.zeros(0, int), np.full(A.shape[0], -1)
+
+    def __call__(self, active: Array) -> Array:
+        """Between the rows with these numbers."""
+        new = active[self.place[active] < 0]
+        if len(new):
+            k = len(self.rows)
+            self.rows = np.concatenate([self.rows, new])
+            self.place[new] = np.arange(k, len(self.rows))
+            found = self.A[new] @ self.A[self.rows].T
+            found = found if isinstance(found, np.ndarray) else found.toarray()
+            G = np.empty((len(self.rows),) * 2)
+            G[:k, :k], G[k:], G[:k, k:] = self.G, found, found[:, :k].T
+            self.G = G
+        at = self.place[active]
+        return self.G.take(at, 0).take(at, 1)
+
+    def learn(self, rows: Array, G: Array) -> None:
+        """Take those between these rows as known."""
+        self.rows, self.G = rows, G
+        self.place[rows] = np.arange(len(rows))
+
+
 class Systems:
     """The Newton systems of one form."""
 
@@ -59,6 +87,9 @@ class Systems:
                 Gram(np.asarray(_array(k))) if kind != "diagonal" else None
                 for k, kind in zip(form.blocks, kinds, strict=True)
             ]
+        self.products: Products | None = None
+        if len(kinds) == 1 and kinds[0] in ("dense", "sparse"):
+            self.products = Products(form.blocks[0].matrix)
 
     def solve(self, D: Array, sigmas: Array, jacobians: list[Any], r: Array) -> Array:
         """The solution d."""
@@ -68,6 +99,11 @@ class Systems:
         )
         if self.general or not (plain or low):
             return self._iterated(D, sigmas, jacobians, r)
+        if self.products is not None and plain and jacobians[0].u is None:
+            active = np.flatnonzero(jacobians[0].d)
+            if len(active) < len(D) and np.all(D == D[0]):
+                d = jacobians[0].d[active]
+                return self._among(active, D[0], sigmas[0] * d, r)
         if self.sparse:
             return self._sparse(D, sigmas, jacobians, r)
         D = D.copy()
@@ -85,6 +121,21 @@ class Systems:
         if rows < self.form.n and not inner:
             return self._woodbury(D, sigmas, jacobians, r)
         return self._cholesky(D, sigmas, jacobians, r)
+
+    def _among(self, active: Array, D: float, d: Array, r: Array) -> Array:
+        """With D + Bᵀ diag(d) B, B the active rows: solved in these."""
+        from scipy.linalg import lapack
+
+        assert self.products is not None
+        if not len(active):
+            return r / D
+        S, B = self.products(active), self.products.A[active]
+        S[np.diag_indices(len(S))] += D / d
+        h = B @ r
+        _, z, info = lapack.dposv(S, h, lower=1)
+        if info:
+            z = np.linalg.lstsq(S, h, rcond=None)[0]
+        return np.asarray((r - B.T @ z) / D)
 
     def _cholesky(
         self, D: Array, sigmas: Array, jacobians: list[Any], r: Array

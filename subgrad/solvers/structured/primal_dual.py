@@ -36,6 +36,7 @@ PROBES = 4  # random vectors for the lengths of rows
 POWER = 20  # iterations for an estimate of |A|, with
 MARGIN = 1.02  # on the estimate of |A|
 FLOOR = 4  # ulps
+SLICE = 1 << 15  # entries of a vector at a time
 EPS = float(np.finfo(np.float64).eps)
 
 
@@ -61,12 +62,14 @@ class PrimalDual:
         unit = typical_ratio(form, self.rho, float(squares.max() * len(form.b)))
         self.unit = self.weight = 10 * unit * self.norm
         self.x = np.zeros(form.n) if x is None else np.array(x, float)
+        self.fused = stencil(form)
         if y is None:
-            y = form.dual_prox(np.zeros(len(form.b)), self.rho * self.weight)
+            y = np.zeros(len(form.b))
+            if self.fused is None:  # it is 0 for a norm
+                y = form.dual_prox(y, self.rho * self.weight)
         self.y = np.array(y, float)
         self.iterations = self.restarts = self.k = self.next = 0
         self.change, self.settled = np.inf, False
-        self.fused = stencil(form)
         self.point = np.empty_like(self.x), np.empty_like(self.y)
         self._anchor(np.inf)
 
@@ -112,16 +115,17 @@ class PrimalDual:
         shares /= shares + 1
         self._advance(shares[:-1])
         (x, y), a = self.point, shares[-1]
+        # What nobody keeps makes room first.
+        self.x, self.y = self.start
         self.x, self.y = self._map(x, y)
         self.k, self.iterations = self.k + LOOK, self.iterations + LOOK
         # x and y hold T(p) - p until it is clear how to go on.
         np.subtract(self.x, x, out=x)
         np.subtract(self.y, y, out=y)
-        along = self.form.linear(x)
+        cross, along = self._along(x, y)
         self.products += 2 * LOOK + 1
-        sizes = _square(x), self._square(y, -1), float(np.vdot(y, along))
-        stretch = float(np.sqrt(self._square(along, 1) / (sizes[0] or 1.0)))
-        del along
+        sizes = _square(x), self._square(y, -1), cross
+        stretch = float(np.sqrt(along / (sizes[0] or 1.0)))
         if stretch > self.norm:
             # The steps were too long: back, and shorter ones.
             self.norm, (self.x, self.y) = MARGIN * stretch, self.start
@@ -137,9 +141,11 @@ class PrimalDual:
             return
         self.last = self.change
         for p, new, p0 in zip((x, y), (self.x, self.y), self.start, strict=True):
-            p += new
-            p *= a
-            p += (1 - a) * p0
+            for at in _slices(p):
+                part = p[at]
+                part += new[at]
+                part *= a
+                part += (1 - a) * p0[at]
 
     def _enough(self) -> bool:
         """Whether to restart."""
@@ -159,17 +165,27 @@ class PrimalDual:
     def _weigh(self) -> None:
         """The ratio of the steps, by the ways from the last anchor."""
         x0, y0 = self.start
-        way, dual = _square(self.x - x0), self._square(self.y - y0, -1)
+        way, dual = _square(self.x, x0), self._square(self.y, -1, y0)
         if way > 0 and dual > 0:
             goal = float(np.sqrt(dual / way))
             goal = self.weight ** (1 - FOLLOW) * goal**FOLLOW
             # Without a saddle point it would go on for ever.
             self.weight = min(max(goal, self.unit / MOST), self.unit * MOST)
 
-    def _square(self, y: Array, power: int) -> float:
-        """The sum of ρ_k^power |y_k|²."""
-        each = zip(self.form.cuts, self.rho, strict=True)
-        return float(sum(r**power * _square(y[at]) for at, r in each))
+    def _square(self, y: Array, power: int, y0: Array | None = None) -> float:
+        """The sum of ρ_k^power |y_k - y0_k|²; y0 is 0 if not given."""
+        return float(sum(
+            r**power * _square(y[at], None if y0 is None else y0[at])
+            for at, r in zip(self.form.cuts, self.rho, strict=True)
+        ))  # fmt: skip
+
+    def _along(self, x: Array, y: Array) -> tuple[float, float]:
+        """<y, A x>, and |A x|² with the blocks scaled."""
+        if self.fused is not None:
+            cross, along = self.fused.sums(x, y)
+            return cross, float(self.rho[0]) * along
+        z = self.form.linear(x)
+        return float(np.vdot(y, z)), self._square(z, 1)
 
     @property
     def steps(self) -> tuple[float, float]:
@@ -185,9 +201,10 @@ class PrimalDual:
         """T(x, y)."""
         form, (tau, sigma) = self.form, self.steps
         if self.fused is not None:
-            x, y = x.copy(), y.copy()
-            self.fused(x, y, x, y, tau, sigma, np.array([[0.5, 0.5, 0.0]]))
-            return x, y
+            new, y = x.copy(), y.copy()
+            image = np.array([[1.0, 0.0, 0.0]])
+            self.fused.advance((new, y), (new, y), tau, sigma, image)
+            return new, y
         new = (x - tau * (form.c + form.adjoint(y))) / (1 + tau * form.q)
         w = y + sigma * self.each * (form.linear(2 * new - x) + form.b)
         return new, form.dual_prox(w, sigma * self.rho)
@@ -197,8 +214,8 @@ class PrimalDual:
         form, (x, y), (x0, y0) = self.form, self.point, self.start
         tau, sigma = self.steps
         if self.fused is not None:
-            mixes = np.stack([shares, 0 * shares, 1 - shares], -1)
-            self.fused(x, y, x0, y0, tau, sigma, mixes)
+            mixes = np.stack([2 * shares, -shares, 1 - shares], -1)
+            self.fused.advance(self.point, self.start, tau, sigma, mixes)
             return
         sigmas, each = sigma * self.rho, sigma * self.each
         shift = each * form.b if form.b.any() else None
@@ -230,5 +247,13 @@ def _squares(form: Form) -> Array:
     return np.where(found > 0, found / PROBES, 1.0)
 
 
-def _square(x: Array) -> float:
-    return float(np.vdot(x, x))
+def _square(x: Array, x0: Array | None = None) -> float:
+    """|x - x0|²; x0 is 0 if not given."""
+    if x0 is None:
+        return float(np.vdot(x, x))
+    return sum(_square(x[at] - x0[at]) for at in _slices(x))
+
+
+def _slices(x: Array) -> list[slice]:
+    """Parts that stay in the cache, and so do temporary arrays of their size."""
+    return [slice(i, i + SLICE) for i in range(0, len(x), SLICE)]

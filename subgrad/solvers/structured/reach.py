@@ -33,10 +33,13 @@ from subgrad.sets.box import Box
 from subgrad.sets.hull import CrossPolytope
 from subgrad.sets.simplex import CappedSimplex
 from subgrad.solvers.structured.domains import conjugate_value
+from subgrad.solvers.structured.epigraphs import Composed
 from subgrad.solvers.structured.form import matrix
 from subgrad.solvers.structured.terms import Structure, unscaled
 
 EPS = float(np.finfo(np.float64).eps)
+COLUMNS = 4000  # beyond these a square matrix is no longer cheap
+SLICE = 1 << 20  # numbers of a matrix at a time
 TURNS = (0.1, 1e-2, 1e-3, 1e-4)
 
 
@@ -85,6 +88,9 @@ def margins(
     if isinstance(g, SquaredNorm):
         size, c = np.abs(y).mean() + EPS, a * float(g.c)
         return Margins(size + none, y / c, size**2 / (2 * c))
+    if isinstance(g, Composed):
+        W, t, loss = g.room(v)
+        return Margins(a * W, t, a * loss)
     S: Any
     if isinstance(g, Indicator) and isinstance(g._body(len(y)), Box):
         # h* is linear on either side of 0.
@@ -178,55 +184,62 @@ def _reach_by(
 ) -> tuple[float, float]:
     """The u of the formula, and f(x) - L."""
     r, L = s.q * x + s.c, s.offset + float((s.q * x / 2 + s.c) @ x)
-    rows, spread, size, charges = [], 0.0, 0.0, 0.0
-    if s.q.any():
-        # q d²/2 >= q w d - q w²/2, for any w.
-        w = np.abs(x).mean() + EPS
-        rows.append(np.diag(s.q * w)[s.q > 0])
-        spread += float(s.q.sum()) * w**2 / 2
+    parts, spread, size, charges = list[Any](), 0.0, 0.0, 0.0
+    # q d²/2 >= q w d - q w²/2, for any w.
+    w = np.abs(x).mean() + EPS
+    rows, spread = np.count_nonzero(s.q), float(s.q.sum()) * w**2 / 2
     for t, y, length in zip(s.terms, multipliers, s.lengths, strict=True):
         r, z = r + t.op.adjoint(y), t.op.forward(x) + t.b
         size += length * float(np.linalg.norm(y))
         L += float(y @ z) - conjugate_value(t.h, y)
         A, found = matrix(t.op), margins(t.h, y, z, loose, turn)
-        if found is None or A is None:
+        if found is None or A is None or not np.any(found.W > 0):
             continue
-        W, slope, loss, U, charge = found
-        on = np.flatnonzero(W > 0)
-        if not len(on):
-            continue
-        B = np.asarray(A[on] if isinstance(A, np.ndarray) else A[on].toarray())
-        z = (z - slope)[on]
-        if U is not None:
-            U = U[:, on]
-            B, z = B - U.T @ (U @ B), z - U.T @ (U @ z)
-        charges += charge * length
-        rows.append(W[on, None] * B)
-        spread += float(np.linalg.norm(W[on] * z)) + loss
+        z = z - found.t
+        if found.U is not None:
+            z = z - found.U.T @ (found.U @ z)
+        rows += np.count_nonzero(found.W > 0)
+        charges += found.charge * length
+        spread += float(np.linalg.norm(found.W * z)) + found.loss
+        parts.append((A, found))
     apart = P - L if np.isfinite(L) else np.inf
-    if sum(map(len, rows)) < s.n:
+    if rows < s.n or s.n > COLUMNS or not np.isfinite(apart):
         return np.inf, apart
+    G = sum((_gram(A, found) for A, found in parts), np.diag((s.q * w) ** 2))
     away = float(np.linalg.norm(r)) + EPS * size + charges
-    sigma = least_singular(np.concatenate(rows))
-    if not (sigma > 2 * away and np.isfinite(apart)):
-        return np.inf, apart
-    return max((apart + spread) / (sigma - away), 0.0), apart
+    return float(distance(G, rows, apart + spread, away)), apart
 
 
-def least_singular(B: Array) -> float:
-    """A lower bound on the least singular value of B (m, n), m >= n."""
-    from scipy.linalg import lapack
+def _gram(A: Any, found: Margins) -> Array:
+    """(W P A)ᵀ W P A, some rows at a time."""
+    W, U, n = found.W, found.U, A.shape[-1]
+    on, G = np.flatnonzero(W > 0), np.zeros((n, n))
+    V = None if U is None else np.asarray(U @ A)
+    step = max(SLICE // n, n)
+    for at in (on[k : k + step] for k in range(0, len(on), step)):
+        B = np.asarray(A[at] if isinstance(A, np.ndarray) else A[at].toarray())
+        B = B if U is None else B - U[:, at].T @ V
+        B = W[at, None] * B
+        G += B.T @ B
+    return G
 
-    G = B.T @ B
-    size = float(np.trace(G))
-    factor, info = lapack.dpotrf(G, lower=1)
-    if info:
-        return 0.0
-    inverse, info = lapack.dpotri(factor, lower=1)
-    if info:
-        return 0.0
-    low = np.tril(inverse)
-    # |G^-1|_F >= 1 / σ²; G is wrong by a few n ulps of its size.
-    top = np.sqrt(2 * np.square(low).sum() - np.square(np.diagonal(low)).sum())
-    square = 1 / (2 * top) - 4 * len(G) * EPS * size
-    return float(np.sqrt(max(square, 0.0)))
+
+def distance(G: Array, rows: int, spread: Any, away: Any) -> Array:
+    """The u of the formula: inf where |r| = `away` is above σ / 2.
+
+    `spread` is f(x) - L + S, and G (..., n, n) is (W P A)ᵀ W P A, sums over `rows`.
+    """
+    sigma = least_singular(G, rows)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        u = np.maximum(spread, 0.0) / (sigma - away)
+    return np.where(sigma > 2 * np.asarray(away), u, np.inf)
+
+
+def least_singular(G: Array, rows: int) -> Array:
+    """A lower bound on that of B, by G = Bᵀ B (..., n, n), sums over `rows`."""
+    size = np.trace(G, axis1=-2, axis2=-1)
+    known = np.isfinite(size)
+    least = np.linalg.eigvalsh(np.where(known[..., None, None], G, 0.0))[..., 0]
+    # The sums, and the eigenvalues, are wrong by less.
+    blur = 4 * (rows + G.shape[-1]) * EPS * np.where(known, size, 0.0)
+    return np.sqrt(np.maximum(least - blur, 0.0))

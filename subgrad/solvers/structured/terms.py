@@ -16,7 +16,11 @@ import numpy as np
 
 from subgrad._check import Array
 from subgrad.affine import Diagonal, Matrix, Operator, chain, identity
+from subgrad.calculus.block_compose import BlockComposition
+from subgrad.calculus.block_sum import BlockSum
+from subgrad.calculus.compose import Composition
 from subgrad.calculus.derived import _Derived
+from subgrad.calculus.maximum import Maximum
 from subgrad.calculus.precompose import Precomposed
 from subgrad.calculus.scale import Scaled, scale
 from subgrad.calculus.sum import Sum
@@ -24,7 +28,9 @@ from subgrad.core import Function
 from subgrad.functions.indicator import Indicator
 from subgrad.functions.linear import Affine
 from subgrad.functions.quadratic import SquaredNorm
+from subgrad.functions.separable import Separable
 from subgrad.interval import Interval
+from subgrad.operators import Pick
 from subgrad.sets.affine_subspace import AffineSubspace
 from subgrad.sets.box import Box, point
 from subgrad.sets.halfspace import HalfSpace
@@ -166,6 +172,8 @@ def _(f: Scaled, op: Operator, b: Array) -> list[Term]:
     if not np.any(f.a) and f.f.finite:
         return []
     some = bool(np.all(f.a > 0))
+    if not some and not f.f.finite:
+        raise NotImplementedError(f"the domain of {f!r} as a term of its own")
     return [
         t if isinstance(t.h, Indicator) and some else replace(t, h=scale(t.h, f.a))
         for t in _parts(f.f, op, b)
@@ -186,6 +194,15 @@ def _(f: _Derived, op: Operator, b: Array) -> list[Term]:
 
 
 @_parts.register
+def _(f: Separable, op: Operator, b: Array) -> list[Term]:
+    if f.weights is None or f.weights.ndim > 1 or not f.finite or np.all(f.weights):
+        return [Term(f, op, b)]
+    on = np.flatnonzero(f.weights)
+    picked = chain(Pick(on, len(on), op.rows), op)
+    return [Term(Separable(f.phi, f.weights[on]), picked, b[on])] if len(on) else []
+
+
+@_parts.register
 def _(f: Indicator, op: Operator, b: Array) -> list[Term]:
     if isinstance(f.S, Intersection):
         return [t for S in f.S.parts for t in _parts(Indicator(S), op, b)]
@@ -198,3 +215,19 @@ def _(f: Indicator, op: Operator, b: Array) -> list[Term]:
         inside = Indicator(Box(Interval(*(np.reshape(e, 1) for e in ends))))
         return [Term(inside, row, f.S.a[None] @ b)]
     return [Term(f, op, b)]
+
+
+@_parts.register(Maximum)
+@_parts.register(Composition)
+@_parts.register(BlockComposition)
+def _(f: Function, op: Operator, b: Array) -> list[Term]:
+    from subgrad.solvers.structured.composites import composed
+
+    return composed(f, op, b)
+
+
+@_parts.register
+def _(f: BlockSum, op: Operator, b: Array) -> list[Term]:
+    from subgrad.solvers.structured.composites import apart
+
+    return apart(f, op, b)

@@ -1,0 +1,241 @@
+r"""The rows that matter, and the method of multipliers on these alone.
+
+Where multipliers are zero on open sets, as those of
+
+.. math:: \min_u \ \tfrac12 \langle q u, u \rangle + \langle c, u \rangle + h(K u + b)
+
+are with h* a norm of sums of absolute values, few of them are not zero at a solution.
+The problem is solved with h restricted to some rows, y = 0 in the others; of these the
+ones where y = 0 is not the proximal point of the whole problem are added, until there
+are none. Y. Yuan, M. Lin, D. Sun and K.-C. Toh, Adaptive sieving, arXiv:2306.17369
+(2023); M. Massias, A. Gramfort and J. Salmon, Celer, ICML (2018).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import singledispatch
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from subgrad._check import Array
+from subgrad.affine import Matrix, Operator, Sparse
+from subgrad.calculus.scale import Scaled, scale
+from subgrad.calculus.sum import Sum
+from subgrad.core import Function
+from subgrad.functions.indicator import Indicator
+from subgrad.functions.linear import Affine, Linear
+from subgrad.functions.norms import GroupNorm, Norm1
+from subgrad.functions.quadratic import SquaredNorm
+from subgrad.functions.separable import Separable
+from subgrad.sets.box import Box
+from subgrad.solvers.structured.augmented_lagrangian import AugmentedLagrangian
+from subgrad.solvers.structured.form import Block, Form, _Star
+
+# Rows to start with, of the length of u: with q = 0 few of them leave it unbounded.
+FIRST, FLAT = 0.2, 2.0
+ROUNDS = 20
+LARGE = 2**16  # entries of the matrix
+Part = Callable[[Array], Function]
+# Products between rows: for the next problem with the same map.
+KEPT: WeakKeyDictionary[Operator, tuple[Array, Array]] = WeakKeyDictionary()
+
+
+@singledispatch
+def pieces(h: Function) -> tuple[Array | None, Part]:
+    """Labels of what cannot be parted, None for single entries, and at -> h_at.
+
+    h_at(v) is h at the point with the entries v at the places `at`, and 0 elsewhere.
+    """
+    raise NotImplementedError(f"{type(h).__name__} of some of its entries")
+
+
+@pieces.register(Norm1)
+@pieces.register(SquaredNorm)
+def _(h: Function) -> tuple[Array | None, Part]:
+    return None, lambda at: h
+
+
+@pieces.register
+def _(h: Separable) -> tuple[Array | None, Part]:
+    if h.phi.batch or float(h.phi._value(np.zeros(()))) != 0:
+        raise NotImplementedError("entries that cost at 0")
+    w = h.weights
+    return None, lambda at: h if w is None else Separable(h.phi, w[at])
+
+
+@pieces.register
+def _(h: GroupNorm) -> tuple[Array | None, Part]:
+    labels = h.groups.labels
+
+    def part(at: Array) -> Function:
+        return GroupNorm(labels[at], h.weights[np.unique(labels[at])])
+
+    return labels, part
+
+
+@pieces.register
+def _(h: Affine) -> tuple[Array | None, Part]:
+    g = h._gradient(h.n)
+    return None, lambda at: Linear(g[at])
+
+
+@pieces.register
+def _(h: Indicator) -> tuple[Array | None, Part]:
+    C = h.S
+    if not isinstance(C, Box):
+        raise NotImplementedError("a set of some of its entries")
+    return None, lambda at: Indicator(Box._raw(C.lower[at], C.upper[at]))
+
+
+@pieces.register
+def _(h: Scaled) -> tuple[Array | None, Part]:
+    labels, part = pieces(h.f)
+    return labels, lambda at: scale(part(at), h.a)
+
+
+@pieces.register
+def _(h: Sum) -> tuple[Array | None, Part]:
+    each = [pieces(p) for p in h.parts]
+    labels = [found for found, _ in each if found is not None]
+    if len(labels) > 1:
+        raise NotImplementedError("two kinds of groups")
+    return (labels or [None])[0], lambda at: Sum(tuple(p(at) for _, p in each))
+
+
+@pieces.register
+def _(h: _Star) -> tuple[Array | None, Part]:
+    labels, part = pieces(h.f)
+    return labels, lambda at: _Star(part(at), len(at))
+
+
+def sieved(form: Form, x: Array | None, y: Array | None) -> Sieve | None:
+    """The method where it fits and there is something to gain."""
+    block = form.blocks[0]
+    if not form.dual or block.op.rows * block.op.cols < LARGE:
+        return None
+    try:
+        return Sieve(form, x, y)
+    except NotImplementedError:
+        return None
+
+
+class Sieve:
+    """The method on the rows of one block; x, y and `step()` as there.
+
+    `rows` are their numbers; `rest` the largest entry of the proximal point in the
+    others, against the largest of all.
+    """
+
+    def __init__(self, form: Form, x: Array | None, y: Array | None) -> None:
+        (self.block,) = form.blocks
+        self.form = form
+        self.labels, self.part = pieces(self.block.h)
+        self.newtons, self.passes, self.rest = 0, 0, 0.0
+        if x is None and y is not None and np.count_nonzero(y) > len(y) / 4:
+            y = None  # a point that is not sparse says nothing
+        rows = np.zeros(len(form.b), bool) if y is None else y != 0
+        u = self._first() if x is None else x
+        z = self._slopes(u)
+        if np.all(form.q > 0):
+            share = FIRST
+            sigma = _square(u) * float(form.q.mean()) / (_square(z) or 1.0)
+        else:
+            sigma, share = 1.0, FLAT
+            z = z / (float(np.sqrt(_square(z) / len(z))) or 1.0)
+        more = self._found(z, sigma or 1.0, rows)
+        if not rows.any():
+            more[np.argmax(np.abs(z))] += 1e-300  # one at least
+        most = int(max(share * form.n, 2 * np.count_nonzero(rows)))
+        rows = self._joined(rows, more, most)
+        self.inner = self._restricted(rows, x, None if y is None else y[rows])
+
+    def _first(self) -> Array:
+        """Where the quadratic is least, or, if it is not, a way down."""
+        c, q = self.form.c, self.form.q
+        return -c / np.where(q > 0, q, 1.0)
+
+    @property
+    def x(self) -> Array:
+        return self.inner.x
+
+    @property
+    def y(self) -> Array:
+        y = np.zeros(len(self.form.b))
+        y[self.rows] = self.inner.y
+        return y
+
+    def residual(self) -> Array:
+        """q x + c + Aᵀ y."""
+        return self.inner.residual()
+
+    def due(self) -> bool:
+        """Whether the rows in use are about all that count."""
+        return self.rest < 1e-3
+
+    def step(self) -> None:
+        """Steps of the multipliers, until no other row asks to be added."""
+        for _ in range(ROUNDS):
+            self.inner.step()
+            self._keep()
+            z = self._slopes(self.x)
+            size = self._found(z, self.inner.sigma, self.here)
+            top = float(np.abs(self.inner.y).max(initial=0.0))
+            self.rest = float(size.max(initial=0.0)) / (top or 1.0)
+            if self.rest == 0:
+                break
+            rows = self._joined(self.here, size, max(2 * len(self.rows), 20))
+            old, y = self.inner, self.y[rows]
+            self.inner = self._restricted(rows, old.x, y)
+            self.inner.sigma, self.inner.grow = old.sigma, old.grow
+            self.inner.newtons, self.inner.failures = old.newtons, old.failures
+            if self.due():
+                break
+
+    def _slopes(self, u: Array) -> Array:
+        self.passes += 1
+        return self.form.linear(u) + self.form.b
+
+    def _found(self, z: Array, sigma: float, here: Array) -> Array:
+        """How far the proximal point is from 0, with the rows `here` at their best."""
+        w = np.where(here, 0.0, sigma * z)
+        size = np.abs(self.form.dual_prox(w, np.array([sigma])))
+        size[here] = 0
+        return size
+
+    def _joined(self, here: Array, size: Array, most: int) -> Array:
+        """With the `most` rows of largest size, and what cannot be parted from them."""
+        some = np.flatnonzero(size)
+        if len(some) > most:
+            some = some[np.argpartition(-size[some], most)[:most]]
+        rows = here.copy()
+        rows[some] = True
+        if self.labels is not None:
+            rows = np.isin(self.labels, self.labels[rows])
+        return rows
+
+    def _restricted(
+        self, here: Array, x: Array | None, y: Array | None
+    ) -> AugmentedLagrangian:
+        self.here, self.rows = here, np.flatnonzero(here)
+        A = self.block.matrix[self.rows]
+        op = Matrix(A) if isinstance(A, np.ndarray) else Sparse(A.tocsr())
+        block = Block(self.part(self.rows), op, self.form.b[self.rows])
+        form = Form(self.form.q, self.form.c, (block,), self.form.source, dual=True)
+        inner = AugmentedLagrangian(form, x, y)
+        if (known := KEPT.get(self.block.op.T)) is not None:
+            at, G = known
+            on = here[at]
+            place = np.cumsum(here) - 1
+            inner.systems.products.learn(place[at[on]], G[np.ix_(on, on)])
+        return inner
+
+    def _keep(self) -> None:
+        found = self.inner.systems.products
+        if len(found.rows):
+            KEPT[self.block.op.T] = self.rows[found.rows], found.G
+
+
+def _square(x: Array) -> float:
+    return float(np.vdot(x, x))
