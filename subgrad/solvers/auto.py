@@ -7,6 +7,7 @@ Names: "subgradient" (with TargetLevel, or Polyak where the optimum is known), "
 
 ====================================================================  ==============
 constraint functions are given                                        "switching"
+a maximum or a composition, n <= 4, no set, and a Gap                 "shor"
 atoms with a prox (in a batch, with multipliers in boxes), and a Gap  "structured"
 the optimum is known                                                  "polyak"
 no set, a finite f, n <= 500, and a Gap is asked for                  "shor"
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
 
 BUDGET = 10_000
 LARGEST = 500  # variables of Shor's method
+TINY = 4  # variables where Newton's method does not pay on maxima and compositions
 DILATED = 2**24  # entries of the matrices of Shor's method, all problems together
 
 
@@ -101,6 +103,8 @@ def _pick(problem: Problem, stop: Stop | None, x: Array) -> tuple[str, str]:
     if problem.constraints:
         return "switching", "there are constraint functions"
     asked = stop is None or wants_a_bound(stop)
+    if asked and x.dtype == np.float64 and _is_tiny(problem, x):
+        return "shor", f"f is a maximum or a composition, and n <= {TINY}"
     if asked and x.dtype == np.float64 and _has_parts(problem, x):
         return "structured", "f is a sum of atoms with a prox, and a proof is asked for"
     if problem.optimum is not None:
@@ -117,6 +121,18 @@ def _pick(problem: Problem, stop: Stop | None, x: Array) -> tuple[str, str]:
     if free and problem.radius is None and isinstance(problem.function, OracleFunction):
         return "dual averaging", "nothing but an oracle is known"
     return "subgradient", "nothing more special fits"
+
+
+def _is_tiny(problem: Problem, x: Array) -> bool:
+    """Whether Shor's method is the faster one on maxima and compositions."""
+    from subgrad.solvers.level_sets import sublevel_radius
+    from subgrad.solvers.structured.composites import is_composed
+
+    f, n = problem.function, x.shape[-1]
+    free = problem.constraint is None and f.finite and x.ndim == 1
+    if not (free and n <= TINY and is_composed(f) and _has_parts(problem, x)):
+        return False
+    return problem.radius is not None or bool(np.isfinite(sublevel_radius(f, x)))
 
 
 def _has_parts(problem: Problem, x: Array) -> bool:

@@ -30,6 +30,7 @@ from subgrad.core import Function, Set, a_function, norm
 from subgrad.functions.distance import Distance
 from subgrad.functions.indicator import Indicator
 from subgrad.functions.k_support import KSupportNorm
+from subgrad.functions.log_sum_exp import LogSumExp
 from subgrad.functions.norms import GroupNorm, MaxEntry, Norm1, Norm2, NormInf
 from subgrad.functions.ordered import OWL
 from subgrad.functions.pnorm import PNorm
@@ -37,7 +38,7 @@ from subgrad.functions.quadratic import Quadratic, SquaredNorm
 from subgrad.functions.separable import Separable
 from subgrad.functions.spectral import SingularFunction
 from subgrad.functions.support import Support
-from subgrad.operators import Diagonal, Matrix, Operator
+from subgrad.operators import Diagonal, Matrix, Operator, Pick, chain
 from subgrad.sets.ball import Ball
 from subgrad.sets.box import Box
 from subgrad.sets.simplex import Simplex
@@ -127,8 +128,8 @@ def _(f: Scaled, x: Array, level: Array) -> Array:
 
 @_reach.register
 def _(f: Precomposed, x: Array, level: Array) -> Array:
-    r, op = _image(f, x, level)[0]
-    return _over(r, _least_singular(op))
+    images = _image(f, x, level)
+    return _joint(images, x, np.broadcast_shapes(*(np.shape(r) for r, _ in images)))
 
 
 @_reach.register
@@ -151,6 +152,8 @@ def _(f: Maximum, x: Array, level: Array) -> Array:
 
 @_reach.register
 def _(f: Composition, x: Array, level: Array) -> Array:
+    if _is_above(f.h):
+        return _reach.dispatch(Maximum)(f, x, level)
     if len(f.parts) > 1 or not isinstance(f.h, Separable):
         return _reach.dispatch(Function)(f, x, level)
     low = f.parts[0].infimum
@@ -160,9 +163,8 @@ def _(f: Composition, x: Array, level: Array) -> Array:
 
 @_reach.register
 def _(f: BlockComposition, x: Array, level: Array) -> Array:
-    if not isinstance(f.H, MaxEntry):
+    if not _is_above(f.H):
         return _reach.dispatch(Function)(f, x, level)
-    # No block is above the level.
     return norm(_reach(f.h, split_blocks(x, f.m), np.asarray(level)[..., None]))
 
 
@@ -206,6 +208,12 @@ def _(f: Support, x: Array, level: Array) -> Array:
     return _over(np.maximum(level, 0), np.asarray(m)) + norm(x)
 
 
+def _is_above(h: Function) -> bool:
+    """Whether h is at least the largest entry."""
+    own = MaxEntry | Norm1 | Norm2 | NormInf
+    return isinstance(h, own) or (isinstance(h, LogSumExp) and h.weights is None)
+
+
 def _over(a: Array, b: Array) -> Array:
     """a / b, inf where b = 0."""
     with np.errstate(over="ignore", invalid="ignore"):
@@ -220,7 +228,12 @@ def _image(f: Function, x: Array, level: Array) -> list[tuple[Array, Operator | 
     if isinstance(f, _Derived):
         return _image(f.base, x, level)
     if isinstance(f, Precomposed):
-        return [(_reach(f.f, f.map._forward(x), level), f.op)]
+        whole = (_reach(f.f, z := f.map._forward(x), level), f.op)
+        if not isinstance(f.f, BlockComposition) or not _is_above(f.f.H):
+            return [whole]
+        # Of a map that is too large the first block alone may do.
+        first = Pick(slice(0, f.f.k), f.f.k, f.f.n)
+        return [whole, (_reach(f.f.h, first.forward(z), level), chain(first, f.op))]
     return [(_reach(f, x, level), None)]
 
 

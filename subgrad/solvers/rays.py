@@ -172,8 +172,8 @@ def sizes(op: Operator, size: Array) -> Array:
         return op.forward(size)
     if isinstance(op, Stack | Total):
         parts = [sizes(p, size) for p in op.ops]
-        return np.concatenate(parts, -1) if isinstance(op, Stack) else sum(parts)
+        return np.concatenate(parts, -1) if isinstance(op, Stack) else np.sum(parts, 0)
     A = matrix(op)
     if A is not None:
-        return (abs(A) @ size[..., None])[..., 0] if size.ndim == 1 else size @ abs(A).T
+        return size @ abs(A).T
     return np.sqrt(square(op)) * norm(size)[..., None] + np.zeros(op.rows)

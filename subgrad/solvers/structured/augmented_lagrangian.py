@@ -51,7 +51,7 @@ class AugmentedLagrangian:
         self.y = y
         self.strong = bool(np.all(form.q > 0))
         self.span = 100 / (self.unit**2 * self.square)
-        self.newtons, self.failures = 0, 0
+        self.steps, self.newtons, self.failures = 0, 0, 0
 
     def residual(self) -> Array:
         """q x + c + Aᵀ y, zero at a saddle point."""
@@ -98,9 +98,13 @@ class AugmentedLagrangian:
                 break
             x, z = x + t * d, z + t * dz
             self.newtons += 1
+        self.steps += 1
         if not settled:
             self.failures += 1
             self.sigma = sigma / self.grow
+            if self.failures == self.steps:
+                # What was given to start from is not near a solution.
+                self.sigma = min(self.sigma, 10 * self.unit)
             self.grow = max(1.5, self.grow**0.7)
             return
         self.x, self.z = x, form.linear(x) + form.b

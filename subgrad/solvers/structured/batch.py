@@ -8,123 +8,31 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from subgrad._check import Array, vector
-from subgrad.calculus.scale import Scaled
 from subgrad.core import Function, Set, a_function, a_set
 from subgrad.functions.indicator import Indicator
-from subgrad.functions.separable import Separable
-from subgrad.functions.support import Support
-from subgrad.operators import Matrix, chain
-from subgrad.sets.box import Box, point
-from subgrad.sets.simplex import CappedSimplex
 from subgrad.solvers.certificate import granted, restricted
 from subgrad.solvers.problem import split
+from subgrad.solvers.structured.batch_boxes import Arrays, arrays, summed
 from subgrad.solvers.structured.batch_newton import BatchNewton
-from subgrad.solvers.structured.boxes import boxes
 from subgrad.solvers.structured.certificate import DualCertificate, dual_bound
-from subgrad.solvers.structured.form import Form, primal
+from subgrad.solvers.structured.epigraphs import Composed
+from subgrad.solvers.structured.form import base, primal
 from subgrad.solvers.structured.interior_point import box_dual, lower_bounds
-from subgrad.solvers.structured.members import dense, joined, members
+from subgrad.solvers.structured.members import members
 from subgrad.solvers.structured.normal import Dense
-from subgrad.solvers.structured.terms import Term, parts, structure, unscaled
-from subgrad.univariate.linear import PiecewiseLinear
+from subgrad.solvers.structured.terms import Structure, parts, structure, unscaled
+from subgrad.solvers.structured.threads import one_thread
 
 COLUMNS = 400  # and numbers in the map of one problem: of what is solved together
 TOGETHER = 1_000_000
 STEPS = 2000
 PATIENCE = 12  # steps of the multipliers that come no closer
-
-
-class Arrays(NamedTuple):
-    """What `box_dual` takes: A (..., m, n), the others (..., n) or (..., m)."""
-
-    q: Array
-    c: Array
-    A: Array
-    b: Array
-    low: Array
-    high: Array
-    p: Array
-
-    def value(self, x: Array) -> Array:
-        """That of the formula of `box_dual` at x, which leaves out constants of f."""
-        z = np.matvec(self.A, x) + self.b
-        with np.errstate(divide="ignore", invalid="ignore"):
-            best = np.where(z > 0, self.high, self.low)
-            curved = np.minimum(np.maximum(z / self.p, self.low), self.high)
-            y = np.where(self.p > 0, curved, np.where(z == 0, 0.0, best))
-            # Constraints hold where f is finite.
-            each = np.where((y == 0) | np.isinf(y), 0.0, y * (z - self.p * y / 2))
-        return each.sum(-1) + np.vecdot(x, self.q * x / 2 + self.c)
-
-
-def arrays(f: Function, n: int) -> Arrays:
-    """Those of a batch of functions. NotImplementedError where f has other parts."""
-    s, found = parts(f, n), []
-    for t in [part for t in s.terms for part in _split(t)]:
-        a, h = (t.h.a, t.h.f) if isinstance(t.h, Scaled) else (np.ones(()), t.h)
-        row, low, high, shift, p = _intervals(h, t.op.rows)
-        a = np.asarray(a)[..., None]
-        A = dense(t.op)
-        b = t.b[..., row] + shift
-        found.append((A[..., row, :], b, a * low, a * high, p / a))
-    if not found:
-        raise NotImplementedError("f has no term but quadratics of single variables")
-    matrices, *rest = ([part[k] for part in found] for k in range(5))
-    return Arrays(s.q, s.c, joined(matrices, -2), *map(joined, rest))
-
-
-def _intervals(h: Function, m: int) -> tuple[Any, ...]:
-    """Rows, low, high, shift and p of an atom of m arguments, which may be a batch."""
-    if isinstance(h, Separable) and h.phi.batch and h.weights is None:
-        phi = h.phi
-        if not isinstance(phi, PiecewiseLinear) or not np.isfinite(phi.slopes).all():
-            raise NotImplementedError(f"a batch of problems with {h!r}")
-        t, s = phi.breakpoints, phi.slopes
-        K = t.shape[-1]
-        low, high = s[..., :-1].copy(), s[..., 1:].copy()
-        high[..., 1:] -= low[..., 1:]
-        low[..., 1:] = 0.0
-        each = [np.repeat(a, m, axis=-1) for a in (low, high, -t)]
-        return np.tile(np.arange(m), K), *each, np.zeros(K * m)
-    if isinstance(h, Support | Indicator) and h._body(m).batch:
-        return _ends(h, m)
-    found = boxes(h, m)
-    if found is None:
-        raise NotImplementedError(f"a batch of problems with {h!r}")
-    return found.row, found.low, found.high, found.b, found.p
-
-
-def _ends(h: Support | Indicator, m: int) -> tuple[Any, ...]:
-    """The same of a batch of boxes, infinite or equal in the same places."""
-    S, zero = h._body(m), np.zeros(m)
-    if not isinstance(S, Box):
-        raise NotImplementedError(f"a batch of problems with {h!r}")
-    low, up = (np.broadcast_to(e, (*S.batch, m)) for e in (S.lower, S.upper))
-    if isinstance(h, Support):
-        return np.arange(m), low, up, zero, zero
-    kinds = np.stack([low == up, np.isfinite(low), np.isfinite(up)])
-    kinds = kinds.reshape(3, -1, m)
-    found = boxes(members(h, (0,) * len(S.batch)), m)
-    if found is None or np.any(kinds != kinds[:, :1]):
-        raise NotImplementedError("a batch of problems with constraints of all kinds")
-    t = np.where(found.high > 0, up[..., found.row], low[..., found.row])
-    return found.row, found.low, found.high, -t, found.p
-
-
-def _split(t: Term) -> list[Term]:
-    """A simplex as a box and an equation."""
-    S: Any = t.h._body(t.op.rows) if isinstance(t.h, Indicator) else None
-    if not isinstance(S, CappedSimplex):
-        return [t]
-    one = chain(Matrix(np.ones((1, t.op.rows))), t.op)
-    box, total = Box._raw(S.lower, S.upper), np.asarray(S.total)[..., None]
-    sums = t.b.sum(-1, keepdims=True) - total
-    return [replace(t, h=Indicator(box)), Term(Indicator(point(np.zeros(1))), one, sums)]
+OUTSIDE = 1e-7  # of a value, by how much rounding can take it below a bound
 
 
 def _within(f: Function, constraint: Set | None) -> Function:
@@ -136,12 +44,16 @@ def _within(f: Function, constraint: Set | None) -> Function:
 
 @dataclass(frozen=True, eq=False)
 class BatchCertificate:
-    """Multipliers y (..., M) of intervals, at x (..., n), that prove `lower_bound`."""
+    """Multipliers y (..., M) of intervals, at x (..., n), that prove `lower_bound`.
+
+    `multipliers` are those of the terms of f, of which nothing is proved.
+    """
 
     x: Array
     y: Array
     lower_bound: Array
     constraint: Set | None = None
+    multipliers: tuple[Array, ...] | None = None
 
     def verify(self, f: Function, constraints: Any = ()) -> bool:
         """Whether f has the bounds, everything computed afresh."""
@@ -192,7 +104,8 @@ class MemberCertificate:
         n = np.shape(parts.flat[0].x)[-1]
         if np.shape(f._value(np.zeros((*parts.shape, n)))) != parts.shape:
             return False
-        return all(p.verify(members(f, i)) for i, p in np.ndenumerate(parts))
+        with one_thread():
+            return all(p.verify(members(f, i)) for i, p in np.ndenumerate(parts))
 
 
 SLACK = 2.0**-48  # of |f|, for what a second computation may differ by
@@ -222,22 +135,32 @@ def _bounds(data: Arrays, x: Array, y: Array, value: Array) -> Array:
 
 
 def solve_batch(
-    f: Function, x: Array, tol: float, constraint: Set | None = None
+    f: Function, x: Array, tol: float, constraint: Set | None = None, dual: Any = None
 ) -> tuple[Array, Array, Any]:
-    """Minimisers, values and the certificate of all problems of x (..., n)."""
+    """Minimisers, values and the certificate of all problems of x (..., n).
+
+    `dual` are multipliers of the terms to start from, where there is use for them.
+    """
     if (data := boxed(f, x.shape[-1])) is None:
-        return _by_newton(f, x, tol, constraint)
-    lead = x.shape[:-1]
+        return _by_newton(f, x, tol, constraint, dual)
+    lead, s = x.shape[:-1], parts(f, x.shape[-1])
     data = data._replace(q=np.broadcast_to(data.q, x.shape))
     x, y, formula, _ = box_dual(*data, gap=tol)
-    for h in (t.h for t in parts(f, x.shape[-1]).terms if t.own):
-        if isinstance(h, Indicator):
-            x = h._prox(x, np.ones(()))
+    for t in s.terms:
+        if t.own and isinstance(t.h, Indicator):
+            x = t.h._prox(x, np.ones(()))
     value = np.asarray(f._value(x))
     bound = _bounds(data, x, y, value)
     lower = bound - SLACK * (np.abs(value) + np.abs(formula))
     y = np.broadcast_to(y, (*lead, y.shape[-1]))
-    return x, value, BatchCertificate(x, y, lower, constraint)
+    lower = _below(lower, value)
+    return x, value, BatchCertificate(x, y, lower, constraint, summed(s, y))
+
+
+def _below(lower: Array, value: Array) -> Array:
+    """Without what a point outside of sets by rounding gains."""
+    near = lower <= value + OUTSIDE * np.maximum(1, np.abs(value))
+    return np.where(near, np.minimum(lower, value), lower)
 
 
 def boxed(f: Function, n: int) -> Arrays | None:
@@ -248,28 +171,34 @@ def boxed(f: Function, n: int) -> Arrays | None:
     try:
         return arrays(f, n)
     except NotImplementedError:
-        first = members(f, (0,) * len(np.shape(f._value(np.zeros(n)))))
         s = parts(f, n)
+        size = sum(t.op.rows for t in s.terms)
+        if n > COLUMNS or n * size > TOGETHER or not s.terms:
+            raise
         if any(np.any(np.asarray(unscaled(t.h)[0]) == 0) for t in s.terms):
             raise
-        size = sum(t.op.rows for t in s.terms)
-        if n > COLUMNS or n * size > TOGETHER:
+        if any(isinstance(unscaled(t.h)[1], Composed) for t in s.terms):
             raise
-        form = primal(structure(first, n))
+        first = members(f, (0,) * len(np.shape(f._value(np.zeros(n)))))
+        form, zero = primal(structure(first, n)), np.zeros(size)
         one = np.ones(len(form.blocks))
-        form.dual_prox(np.zeros(size), one)
-        form.jacobians(np.zeros(size), one)
+        # What the atoms cannot do they say here.
+        form.jacobians(form.dual_prox(zero, one), one)
+        dual_bound(form.source, np.zeros(n), form.pair(np.zeros(n), zero)[1])
         return None
 
 
 def _by_newton(
-    f: Function, x: Array, tol: float, constraint: Set | None
+    f: Function, x: Array, tol: float, constraint: Set | None, dual: Any
 ) -> tuple[Array, Array, MemberCertificate]:
     lead, n = x.shape[:-1], x.shape[-1]
     x = x.reshape(-1, n)
-    index = np.unravel_index(np.arange(len(x)), lead)
-    method = BatchNewton(parts(members(f, index), n), x)
-    runs = [_Member(members(f, i), n, tol) for i in np.ndindex(lead)]
+    s = parts(members(f, np.unravel_index(np.arange(len(x)), lead)), n)
+    each = [members(f, i) for i in np.ndindex(lead)]
+    first = structure(each[0], n)
+    free = next((k for k, t in enumerate(first.terms) if t is base(first)), None)
+    runs = [_Member(g, n, tol, free) for g in each]
+    method = BatchNewton(s, x, _start(s, x, dual, lead))
     left = np.arange(len(x))
     for _ in range(STEPS):
         new = np.flatnonzero(method.step())
@@ -277,13 +206,15 @@ def _by_newton(
             continue
         done = np.zeros(len(left), bool)
         for k, value, gap in zip(new, *method.look(new), strict=True):
-            done[k] = runs[left[k]].look(method.x[k], method.y[k], value, gap)
-        if done.all():
+            run, last = runs[left[k]], bool(method.lost[k])
+            done[k] = run.look(method.x[k], method.y[k], value, gap, last)
+        at = np.flatnonzero(~done)
+        left = left[at]
+        if not len(left):
             break
-        if done.any():
-            at = np.flatnonzero(~done)
-            left = left[at]
-            method.keep(at)
+        method.keep(at)
+    for r, u, y in zip([runs[i] for i in left], method.x, method.y, strict=False):
+        r.look(u, y, np.inf, np.inf, True)
     best = np.stack([r.x for r in runs]).reshape(*lead, n)
     proofs = np.empty(len(runs), object)
     proofs[:] = [r.proof for r in runs]
@@ -291,34 +222,64 @@ def _by_newton(
     return best, np.asarray(f._value(best)), proof
 
 
+def _start(s: Structure, x: Array, dual: Any, lead: tuple[int, ...]) -> Array | None:
+    """All multipliers (B, M) if they fit, and at most one of them is missing."""
+    if dual is None or len(dual) != len(s.terms) or sum(y is None for y in dual) > 1:
+        return None
+    ys, r, at = list[Any](), s.q * x + s.c, -1
+    for k, (t, y) in enumerate(zip(s.terms, dual, strict=True)):
+        if y is None and t.own:
+            at = k
+        elif np.shape(y) != (*lead, t.op.rows):
+            return None
+        else:
+            y = np.reshape(y, (len(x), t.op.rows))
+            r = r + t.op.adjoint(y)
+        ys.append(y)
+    if at >= 0:
+        ys[at] = -r
+    return np.concatenate(ys, -1)
+
+
 class _Member:
     """One problem of a batch: its best point and its best bound."""
 
-    def __init__(self, f: Function, n: int, tol: float) -> None:
-        self.f, self.tol, self.x = f, tol, np.zeros(n)
-        self.value, self.proof = np.inf, None
-        self.goal, self.since, self.looks = np.inf, 0, 0
+    def __init__(self, f: Function, n: int, tol: float, free: int | None) -> None:
+        self.f, self.tol, self.x, self.free = f, tol, np.zeros(n), free
+        self.value = np.inf
+        self.proof: Any = None
+        self.goal, self.since = np.inf, 0
 
     @cached_property
-    def form(self) -> Form:
-        return primal(structure(self.f, len(self.x)))
+    def source(self) -> Structure:
+        return structure(self.f, len(self.x))
 
-    def look(self, x: Array, y: Array, value: float, gap: float) -> bool:
+    def _multipliers(self, y: Array) -> tuple[Any, ...]:
+        """Those of the terms, None for the one to be minimised over with q."""
+        s = self.source
+        ys = list[Any](np.split(y, np.cumsum([t.op.rows for t in s.terms])[:-1]))
+        k = self.free
+        if k is not None and s.terms[k].own and not np.ptp(s.q):
+            ys[k] = None
+        return tuple(ys)
+
+    def look(self, x: Array, y: Array, value: float, gap: float, last: bool) -> bool:
         """Whether the problem is solved, or comes no closer."""
-        better = gap < 0.5 * self.goal
-        self.since, self.goal = (0, gap) if better else (self.since + 1, self.goal)
-        stuck = self.since > PATIENCE
-        if gap > self.tol * max(1.0, abs(value)) and not stuck:
-            return False
         from subgrad.solvers.structured.front import feasible
 
-        s = self.form.source
+        better = gap < 0.5 * self.goal
+        self.since, self.goal = (0, gap) if better else (self.since + 1, self.goal)
+        stuck = last or self.since > PATIENCE
+        if not (stuck or gap <= self.tol * max(1.0, abs(value))):
+            return False
+        s = self.source
         x = feasible(s, x)
         value = s.value(x)
-        if value < self.value:
+        if value < self.value or self.proof is None:
             self.x, self.value = x, value
-        found = dual_bound(s, x, self.form.pair(x, y)[1])
+        found = dual_bound(s, x, self._multipliers(y))
         if self.proof is None or found.lower_bound > self.proof.lower_bound:
             self.proof = found
-        low = self.proof.lower_bound
+        low = float(_below(np.asarray(self.proof.lower_bound), np.asarray(self.value)))
+        self.proof = replace(self.proof, lower_bound=low)
         return stuck or self.value - low <= self.tol * max(1.0, low, -self.value)

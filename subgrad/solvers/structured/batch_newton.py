@@ -12,8 +12,6 @@ Newton's method for the others.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from subgrad._check import Array
@@ -32,6 +30,7 @@ from subgrad.solvers.structured.normal import cholesky
 from subgrad.solvers.structured.terms import Structure, unscaled
 
 INNER = 30  # Newton steps within one step of the multipliers
+HUGE = 1e100  # beyond it squares overflow: there is no solution
 EPS = float(np.finfo(np.float64).eps)
 
 
@@ -102,10 +101,8 @@ class Blocks:
 
     def _one_by_one(self, h: Function, w: Array, s: Array) -> Array:
         each = (members(h, (i,)) for i in range(len(w)))
-        found = [
-            g._dual_prox_jacobian(v, t).dense() for g, v, t in zip(each, w, s)
-        ]
-        return np.stack(found)
+        found = zip(each, w, s, strict=True)
+        return np.stack([g._dual_prox_jacobian(v, t).dense() for g, v, t in found])
 
 
 def _along_last(h: Function, m: int) -> bool:
@@ -120,21 +117,24 @@ def _along_last(h: Function, m: int) -> bool:
 
 def _groups(J: Jacobian, A: Array) -> Array:
     """u_gᵀ A, (count, G, n)."""
-    U: Any = J.u[..., None, :]
+    assert J.u is not None and J.e is not None
+    U = J.u[..., None, :]
     if J.labels is not None:
         U = U * (J.labels == np.arange(J.e.shape[-1])[:, None])
-    return U @ A
+    return np.asarray(U @ A)
 
 
 class BatchNewton:
     """x, y of shape (B, n), (B, m) after so many `step()`s, and z = A x + b.
 
-    s is of a batch of B functions or of one; x where they start.
+    s is of a batch of B functions or of one; x where they start. `lost` are those that
+    were followed to where squares overflow.
     """
 
     KEPT = (
         "x", "z", "y", "xk", "yk", "q", "c", "offset", "rho", "square", "unit",
         "sigma", "grow", "used", "first", "last", "still", "strong",
+        "lost",
     )  # fmt: skip
 
     def __init__(self, s: Structure, x: Array, y: Array | None = None) -> None:
@@ -158,7 +158,7 @@ class BatchNewton:
         self.y = self.yk = y
         self.grow, self.first = np.full(B, 3.0), np.zeros(B)
         self.last, self.still = np.full(B, np.inf), np.zeros(B, int)
-        self.used = np.zeros(B, int)
+        self.used, self.lost = np.zeros(B, int), np.zeros(B, bool)
 
     def _typical_ratio(self, s: Structure) -> Array:
         """How large multipliers are against the values A x + b."""
@@ -196,6 +196,10 @@ class BatchNewton:
 
     def step(self) -> Array:
         """One step; which problems have new multipliers, or had to go back."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._step()
+
+    def _step(self) -> Array:
         blocks, n = self.blocks, self.x.shape[-1]
         sigmas = self.sigmas
         each = sigmas[:, blocks.label]
@@ -217,8 +221,9 @@ class BatchNewton:
         low = np.sqrt(D.min(-1))
         exact = error <= np.maximum(0.1 * np.sqrt(away) * low, floor)
         near = error <= np.minimum(1e-4 * self.first, 1e5 * floor)
-        settled = exact | ((self.still > 1) & near)
-        over = settled | (self.used >= INNER)
+        self.lost = ~(size + _norm(self.x) < HUGE)
+        settled = (exact | ((self.still > 1) & near)) & ~self.lost
+        over = settled | (self.used >= INNER) | self.lost
         if not over.all():
             self._newton(np.flatnonzero(~over), w, sigmas, each, slope, D, g)
         if over.any():

@@ -7,7 +7,8 @@ With multipliers y_k in the domains of the conjugates, and r = c + Σ A_kᵀ y_k
 
 Where q > 0 the right side has a minimum. Where q = 0 it has none unless r = 0, which no
 computed y fulfils: minimisers must be known to lie within a distance u of a point x,
-which costs |r| u; `reach` finds it in the multipliers themselves.
+which costs |r| u; `reach` finds it in the multipliers themselves, or in others that
+have more room in the domains, `corners` in those of other slopes.
 
 An atom g of x itself may be left without multiplier: then - g*(-Σ A_kᵀ y_k), taken with
 the quadratic, stands for the minimum over x.
@@ -25,6 +26,7 @@ from subgrad.core import Function, Set, a_function, a_set
 from subgrad.functions.indicator import Indicator
 from subgrad.solvers.certificate import granted, restricted
 from subgrad.solvers.problem import split
+from subgrad.solvers.structured.corners import reach_between
 from subgrad.solvers.structured.domains import conjugate_value, dual_set, to_domain
 from subgrad.solvers.structured.form import joint
 from subgrad.solvers.structured.reach import reach
@@ -42,7 +44,9 @@ class DualCertificate:
     multiplier is None for an atom of x itself that is minimised over together with the
     quadratic. `radius`, if given, is a bound on the distance from x to a minimiser that
     is believed, as is `constraint`: f is then considered on that set. The terms are
-    those of structure(f, whole=whole).
+    those of structure(f, whole=whole). `room` are tuples of other multipliers, which
+    bound the distance to minimisers where these do not: one as in `reach`, or as many
+    as in `corners`.
     """
 
     x: Array
@@ -51,6 +55,7 @@ class DualCertificate:
     radius: float | None = None
     constraint: Set | None = None
     whole: bool = False
+    room: tuple[Any, ...] = ()
 
     def verify(self, f: Function, constraints: Any = ()) -> bool:
         """Whether f has the bound, everything computed afresh.
@@ -73,17 +78,12 @@ class DualCertificate:
         if not isinstance(self.whole, bool):
             raise TypeError(f"whole must be True or False, got {self.whole!r}")
         s = structure(f, len(x), self.whole)
-        if not isinstance(self.multipliers, tuple | list):
-            kind = type(self.multipliers).__name__
-            raise TypeError(f"multipliers must be a tuple of arrays, got {kind}")
-        multipliers = tuple(
-            None if y is None else vector("multipliers", y, None)
-            for y in self.multipliers
-        )
-        shapes = [(t.op.rows,) for t in s.terms]
-        if len(shapes) != len(multipliers) or any(
-            y is not None and y.shape != shape
-            for y, shape in zip(multipliers, shapes, strict=True)
+        multipliers = multipliers_of(s, "multipliers", self.multipliers)
+        if not isinstance(self.room, tuple | list):
+            raise TypeError(f"room must be a tuple, got {type(self.room).__name__}")
+        room: Any = tuple(multipliers_of(s, "room", ys) for ys in self.room)
+        if multipliers is None or any(
+            ys is None or any(y is None for y in ys) for ys in room
         ):
             return False
         missing = [t for t, y in zip(s.terms, multipliers, strict=True) if y is None]
@@ -91,7 +91,10 @@ class DualCertificate:
             return False
         if missing and np.ptp(s.q) > 0:
             return False
-        raw, blur, _ = _bound(s, x, multipliers, radius)
+        with np.errstate(over="ignore", invalid="ignore"):
+            raw, blur, _ = _bound(s, x, multipliers, radius, room)
+        if not np.isfinite(raw):
+            return False
         return granted(np.asarray(raw - ULPS / 2 * EPS * blur), self.lower_bound, ())
 
 
@@ -102,11 +105,26 @@ def dual_bound(
     radius: float | None = None,
     constraint: Set | None = None,
     whole: bool = False,
+    room: tuple[Any, ...] = (),
 ) -> DualCertificate:
     """The certificate of these multipliers, moved into the domains first."""
-    raw, blur, moved = _bound(s, x, _settled(s, multipliers), radius)
+    raw, blur, moved = _bound(s, x, _settled(s, multipliers), radius, room)
     bound = raw - 2 * ULPS * EPS * blur
-    return DualCertificate(x, moved, bound, radius, constraint, whole)
+    return DualCertificate(x, moved, bound, radius, constraint, whole, room)
+
+
+def multipliers_of(s: Structure, name: str, ys: Any) -> tuple[Any, ...] | None:
+    """One array or None per term of s; None where they are not of these lengths."""
+    if not isinstance(ys, tuple | list):
+        kind = type(ys).__name__
+        raise TypeError(f"{name} must be a tuple of arrays, got {kind}")
+    out = tuple(None if y is None else vector(name, y, None) for y in ys)
+    lengths = [t.op.rows for t in s.terms]
+    if len(out) != len(lengths) or any(
+        y is not None and y.shape != (k,) for y, k in zip(out, lengths, strict=True)
+    ):
+        return None
+    return out
 
 
 def _settled(s: Structure, multipliers: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -124,7 +142,11 @@ def _settled(s: Structure, multipliers: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _bound(
-    s: Structure, x: Array, multipliers: tuple[Any, ...], radius: float | None
+    s: Structure,
+    x: Array,
+    multipliers: tuple[Any, ...],
+    radius: float | None,
+    room: tuple[Any, ...],
 ) -> tuple[float, float, tuple[Any, ...]]:
     """The bound as computed, the size of what was summed, and the moved multipliers."""
     left = [t for t, y in zip(s.terms, multipliers, strict=True) if y is None]
@@ -169,6 +191,11 @@ def _bound(
         along = float(flat @ x)
         blur += float(np.abs(flat) @ np.abs(x))
         far = reach(s, x, moved)
+        if len(room) == 1:
+            each = zip(s.terms, room[0], strict=True)
+            far = min(far, reach(s, x, tuple(to_domain(t.h, y) for t, y in each)))
+        elif room:
+            far = min(far, reach_between(s, x, room))
         if radius is not None:
             far = min(far, radius)
         if not np.isfinite(far):

@@ -114,18 +114,18 @@ def by_products(form: Form) -> bool:
 
 def in_boxes(form: Form) -> bool:
     """Whether the interior-point method fits, and is the one to take."""
-    if not all(takes(k.h, len(k.b)) for k in form.blocks):
-        return False
     if any(apart(k.op) > BAND for k in form.blocks):
         return False
-    if any(k.diagonal is None and k.matrix is None for k in form.blocks):
-        return False
     mapped = [k for k in form.blocks if k.diagonal is None]
+    if any(k.matrix is None for k in mapped):
+        return False
     dense = [isinstance(k.matrix, np.ndarray) for k in mapped]
-    if not any(dense):
-        return width(form) <= BAND
     few = form.n <= min(COLUMNS, sum(len(k.b) for k in mapped))
-    return all(dense) and few and fenchel(form.source) is None
+    if any(dense) and not (all(dense) and few):
+        return False
+    if not all(takes(k.h, len(k.b)) for k in form.blocks):
+        return False
+    return fenchel(form.source) is None if any(dense) else width(form) <= BAND
 
 
 def width(form: Form) -> int:

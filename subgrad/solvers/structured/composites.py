@@ -26,14 +26,19 @@ from subgrad.calculus.scale import Scaled, scale
 from subgrad.calculus.sum import Sum
 from subgrad.core import Function
 from subgrad.functions.indicator import Indicator
-from subgrad.functions.linear import Affine
-from subgrad.functions.norms import MaxEntry, Norm1, Norm2
+from subgrad.functions.linear import Affine, Linear
+from subgrad.functions.norms import MaxEntry, Norm1, Norm2, NormInf
 from subgrad.functions.quadratic import Quadratic, SquaredNorm
 from subgrad.functions.separable import Separable
+from subgrad.functions.support import Support
 from subgrad.operators import Pick, Stack
-from subgrad.solvers.structured.epigraphs import Composed, Other, Round
+from subgrad.sets.ball import GroupBall, Groups
+from subgrad.solvers.structured.epigraphs import Composed
 from subgrad.solvers.structured.form import matrix
+from subgrad.solvers.structured.outers import Maxima, Rising, Sums
+from subgrad.solvers.structured.summands import Lines, One, Rounds
 from subgrad.solvers.structured.terms import Term, _parts, unscaled
+from subgrad.univariate.catalog import relu, square
 
 ENTRIES = 50_000_000  # of the rows of the affine parts
 SPECTRUM = 1000  # variables of a quadratic form that is made a square
@@ -89,16 +94,15 @@ def composed(f: Function, op: Operator, b: Array) -> list[Term]:
     if op.batch or np.ndim(b) > 1 or np.shape(f._value(np.zeros(op.rows))):
         return plain
     try:
-        h, parts, curved = _outer(f, op, b)
-        pieces = [Piece(p, op.cols) for p in parts]
-        return _assembled(h, pieces, curved)
+        h, parts = _outer(f, op, b)
+        return _assembled(h, [Piece(p, op.cols) for p in parts])
     except NotImplementedError:
         return plain
 
 
 @singledispatch
 def _outer(f: Function, op: Operator, b: Array) -> Any:
-    """h, the terms of its arguments, and where weights must be >= 0."""
+    """h, one of `outers`, and the terms of its arguments."""
     raise NotImplementedError
 
 
@@ -109,7 +113,7 @@ def _(f: Maximum, op: Operator, b: Array) -> Any:
         terms = _parts(p, op, b)
         a, h = unscaled(terms[0].h) if len(terms) == 1 else (1.0, None)
         parts += _rows(terms[0], a) if isinstance(h, MaxEntry) else [terms]
-    return MaxEntry(), parts, np.ones(len(parts), bool)
+    return Maxima(np.ones(1), len(parts)), parts
 
 
 def _rows(t: Term, a: float) -> list[list[Term]]:
@@ -118,9 +122,6 @@ def _rows(t: Term, a: float) -> list[list[Term]]:
     if A is None:
         raise NotImplementedError
     A = np.asarray(A if isinstance(A, np.ndarray) else A.toarray())
-    one = Affine.constant(1.0)
-    from subgrad.functions.linear import Linear
-
     return [
         [Term(Linear(a * row, a * e), Diagonal(np.ones(1), len(row)), 0 * row)]
         for row, e in zip(A, np.broadcast_to(t.b, len(A)), strict=True)
@@ -131,15 +132,56 @@ def _rows(t: Term, a: float) -> list[list[Term]]:
 def _(f: Composition, op: Operator, b: Array) -> Any:
     if np.any(~f.monotone & f.curved):
         raise NotImplementedError("it is only believed that h does not decrease")
-    _rises(f.h, f.curved)
-    return f.h, [_parts(p, op, b) for p in f.parts], f.curved
+    return _rising(f.h, f.curved), [_parts(p, op, b) for p in f.parts]
 
 
 @_outer.register
 def _(f: BlockComposition, op: Operator, b: Array) -> Any:
-    _rises(f.H, np.ones(f.m, bool))
     parts = [_parts(f.h, A, e) for A, e in _blocks(f, op, b)]
-    return f.H, parts, np.ones(f.m, bool)
+    return _rising(f.H, np.ones(f.m, bool)), parts
+
+
+@_outer.register
+def _(f: BlockSum, op: Operator, b: Array) -> Any:
+    """Of maxima, which are one atom; NotImplementedError of others."""
+    a, g = unscaled(f.h)
+    if not isinstance(g, Maximum):
+        raise NotImplementedError
+    pieces, w = list[list[Term]](), a * np.broadcast_to(f.weights, f.m)
+    for A, e in _blocks(f, op, b):
+        pieces += _outer(g, A, e)[1]
+    return Maxima(w, len(pieces)), pieces
+
+
+def _rising(h: Function, curved: Any) -> Any:
+    """h as seen from its weights, which must be >= 0 where curved."""
+    if np.all(curved):
+        h = _risen(h, len(curved))
+    if isinstance(h, MaxEntry):
+        return Maxima(np.ones(1), len(curved))
+    if isinstance(h, Separable) and h.weights is None and not h.phi.batch:
+        return Sums(h, curved)
+    if not np.all(h._nondecreasing(np.full(len(curved), -np.inf)) | ~curved):
+        raise NotImplementedError("h that rises on the range of its arguments only")
+    zero = np.zeros(len(curved))
+    h._dual_prox(zero, np.ones(()))
+    h._dual_prox_jacobian(zero, np.ones(()))
+    return Rising(h, len(curved))
+
+
+def _risen(h: Function, k: int) -> Function:
+    """What is h where all arguments are >= 0, and does not decrease anywhere."""
+    if isinstance(h, Norm1):
+        return Separable(relu)
+    if isinstance(h, NormInf):
+        return MaxEntry()
+    if isinstance(h, SquaredNorm):
+        return Separable(float(h.c) * square)
+    if isinstance(h, Norm2):
+        none = np.zeros(k)
+        one = GroupBall._from(none, np.ones(1), Groups(np.zeros(k, int)))
+        return Support(one._like(none, np.ones(1), none, none + np.inf))
+    return h
 
 
 def _blocks(f: Any, op: Operator, b: Array) -> list[tuple[Operator, Array]]:
@@ -154,22 +196,25 @@ def _blocks(f: Any, op: Operator, b: Array) -> list[tuple[Operator, Array]]:
 
 
 def apart(f: BlockSum, op: Operator, b: Array) -> list[Term]:
-    """A sum over blocks of maxima and compositions, block by block."""
+    """A sum over blocks of maxima and compositions: one atom, or one for each block."""
     plain = [Term(f, op, b)]
     if op.batch or np.ndim(b) > 1 or np.shape(f._value(np.zeros(op.rows))):
         return plain
-    if np.shape(f.h._value(np.zeros(f.k))) or not _is_composed(f.h):
+    if np.shape(f.h._value(np.zeros(f.k))) or not is_composed(f.h):
         return plain
+    found = composed(f, op, b)
+    if len(found) > 1 or found[0].h is not f:
+        return found
     weights = np.broadcast_to(f.weights, f.m)
     each = zip(_blocks(f, op, b), weights, strict=True)
     return [t for (A, e), w in each for t in _parts(scale(f.h, w), A, e)]
 
 
-def _is_composed(f: Function) -> bool:
+def is_composed(f: Function) -> bool:
     if isinstance(f, Sum):
-        return any(_is_composed(p) for p in f.parts)
+        return any(is_composed(p) for p in f.parts)
     if isinstance(f, Scaled | Precomposed):
-        return _is_composed(f.f)
+        return is_composed(f.f)
     return isinstance(f, Maximum | Composition | BlockComposition)
 
 
@@ -186,64 +231,103 @@ def _rises(h: Function, curved: Any) -> None:
         raise NotImplementedError("h that rises on the range of its arguments only")
 
 
-def _assembled(h: Function, pieces: list[Piece], curved: Any) -> list[Term]:
-    n, out = len(pieces[0].c), [t for p in pieces for t in p.sets]
-    if isinstance(h, MaxEntry) and np.any(q := common(pieces)):
-        root = np.sqrt(q)
-        square = SquaredNorm() if np.any(q != q[0]) else SquaredNorm(q[0])
-        root = root if np.any(q != q[0]) else np.ones(1)
-        out.append(Term(square, Diagonal(root, n), np.zeros(n)))
-        for p in pieces:
-            p.less(q)
-    if len(pieces) * n > ENTRIES:
+def _assembled(h: Any, pieces: list[Piece]) -> list[Term]:
+    n, k, out = len(pieces[0].c), len(pieces), [t for p in pieces for t in p.sets]
+    if isinstance(h, Maxima):
+        out += _common(h, pieces)
+    if k * n > ENTRIES:
         raise NotImplementedError("too many affine parts")
     last = Matrix(np.array([p.c for p in pieces])), np.array([p.d for p in pieces])
-    if not any(p.terms for p in pieces):
-        return [*out, Term(h, *last)]
-    rounds, others = list[tuple[Round, Operator, Array]](), []
-    for i, p in enumerate(pieces):
-        for t in p.terms:
-            found = _round(t, i)
-            rounds += found
-            if not found:
-                others.append((_other(t, i), t.op, t.b))
-    H = Composed(h, [r for r, _, _ in rounds], [o for o, _, _ in others], curved)
-    ops = [op for _, op, _ in (*rounds, *others)]
-    shifts = [np.broadcast_to(b, op.rows) for _, op, b in (*rounds, *others)]
-    return [*out, Term(H, _stacked([*ops, last[0]]), np.concatenate([*shifts, last[1]]))]
+    each = [(i, t) for i, p in enumerate(pieces) for t in p.terms]
+    if not each:
+        return [*out, Term(_plain(h), *last)]
+    rounds = [(i, *found) for i, t in each for found in _round(t)]
+    lines = dict[Any, list[tuple[int, Term, float]]]()
+    kinds, maps = list[Any](), list[tuple[Operator, Array]]()
+    if rounds:
+        kinds.append(Rounds([(A.rows, i, w, c) for i, A, _, w, c in rounds], k))
+        maps += [(A, e) for _, A, e, _, _ in rounds]
+    for i, t in each:
+        a, g = unscaled(t.h)
+        if _round(t):
+            continue
+        if isinstance(g, Separable) and g.weights is None and not g.phi.batch:
+            lines.setdefault(id(g.phi), []).append((i, t, a))
+        else:
+            kinds.append(One(_checked(t), t.op.rows, i, k))
+            maps.append((t.op, t.b))
+    for found in lines.values():
+        sizes = [t.op.rows for _, t, _ in found]
+        w = np.repeat([a for _, _, a in found], sizes)
+        owner = np.repeat([i for i, _, _ in found], sizes)
+        phi = unscaled(_checked(found[0][1]))[1].phi  # type: ignore[attr-defined]
+        kinds.append(Lines(phi, w, owner, k))
+        maps += [(t.op, t.b) for _, t, _ in found]
+    op = _stacked([*(A for A, _ in maps), last[0]])
+    shift = np.concatenate([np.broadcast_to(e, A.rows) for A, e in (*maps, last)])
+    return [*out, Term(Composed(h, kinds), op, shift)]
 
 
-def common(pieces: list[Piece]) -> Array:
-    """The largest q with Σ q_j x_j² / 2 in every piece."""
-    return np.min([p.quadratic() for p in pieces], axis=0)
+def _plain(h: Any) -> Function:
+    """h as a function of its arguments."""
+    if not isinstance(h, Maxima):
+        return h.h
+    if len(h.w) == 1:
+        return scale(MaxEntry(), h.w[0])
+    return BlockSum(MaxEntry(), len(h.w), h.w, h.k // len(h.w))
 
 
-def _round(t: Term, i: int) -> list[tuple[Round, Operator, Array]]:
-    """The term as norms and squared norms; none where it is something else."""
+def _common(h: Maxima, pieces: list[Piece]) -> list[Term]:
+    """What all pieces of a maximum have of Σ q_j x_j² / 2, taken out of them."""
+    size, out = len(pieces) // len(h.w), []
+    for j, w in enumerate(h.w):
+        block = pieces[j * size : (j + 1) * size]
+        q = np.min([p.quadratic() for p in block], axis=0)
+        if np.any(q):
+            op = Diagonal(np.sqrt(w * q), len(q))
+            out.append(Term(SquaredNorm(), op, np.zeros(len(q))))
+            for p in block:
+                p.less(q)
+    return out
+
+
+def _round(t: Term) -> list[tuple[Operator, Array, float, float]]:
+    """The map, shift, w and c of w |z| or c/2 |z|², none of something else.
+
+    w and c are 1: weights in the map keep z as large as the values of the pieces.
+    """
     a, h = unscaled(t.h)
-    m = t.op.rows
-    if isinstance(h, SquaredNorm):
-        return [(Round(m, i, 0.0, a * float(h.c)), t.op, t.b)]
-    if isinstance(h, Norm2) or (isinstance(h, Norm1) and m == 1):
-        return [(Round(m, i, a, 0.0), t.op, t.b)]
-    if isinstance(h, Quadratic) and m <= SPECTRUM:
+    op, b = t.op, t.b
+    if isinstance(h, Norm2) or (isinstance(h, Norm1) and op.rows == 1):
+        return [(_times(a, op), a * b, 1.0, 0.0)]
+    if isinstance(h, Quadratic) and op.rows <= SPECTRUM:
         w, V = h._spectrum
         on = w > 0
-        root = Matrix(np.sqrt(w[on])[:, None] * V[:, on].T)
-        if not on.any():
-            raise NotImplementedError("a quadratic that is zero")
-        return [(Round(root.rows, i, 0.0, a), chain(root, t.op), root.forward(t.b))]
-    return []
+        half = Matrix(np.sqrt(w[on])[:, None] * V[:, on].T)
+        op, b, c = chain(half, op), half.forward(b), a
+    elif isinstance(h, SquaredNorm):
+        c = a * float(h.c)
+    else:
+        return []
+    if not op.rows:
+        return []
+    root = np.sqrt(c)
+    return [(_times(root, op), root * b, 0.0, 1.0)]
 
 
-def _other(t: Term, i: int) -> Other:
+def _times(a: float, op: Operator) -> Operator:
+    return op if a == 1 else chain(Diagonal(np.array(a), op.rows), op)
+
+
+def _checked(t: Term) -> Function:
+    """Its atom, if it has what is asked of a summand."""
     h, zero = t.h, np.zeros(t.op.rows)
     if not h.finite:
         raise NotImplementedError(f"{h!r} within a maximum or a composition")
-    h._prox(zero, np.ones(()))
-    h._prox_jacobian(zero, np.ones(()))
+    h._dual_prox(zero, np.ones(()))
+    h._dual_prox_jacobian(zero, np.ones(()))
     h.conjugate()
-    return Other(t.op.rows, i, h)
+    return h
 
 
 def _stacked(ops: list[Operator]) -> Operator:
@@ -253,9 +337,7 @@ def _stacked(ops: list[Operator]) -> Operator:
         return Matrix(np.concatenate(found))
     if any(A is None for A in found):
         return Stack(tuple(ops))
-    from scipy.sparse import issparse
-
-    total = sum(A.shape[0] for A in found) * ops[0].cols
-    if total <= ENTRIES:
-        return Matrix(np.concatenate([A.toarray() if issparse(A) else A for A in found]))
-    return Stack(tuple(ops))
+    if sum(A.shape[0] for A in found) * ops[0].cols > ENTRIES:
+        return Stack(tuple(ops))
+    dense = [A if isinstance(A, np.ndarray) else A.toarray() for A in found]
+    return Matrix(np.concatenate(dense))

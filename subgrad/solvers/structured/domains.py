@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from subgrad._check import Array
+from subgrad.calculus.envelope import MoreauEnvelope
 from subgrad.core import Function, Set
+from subgrad.functions.distance import Distance
 from subgrad.functions.indicator import Indicator
 from subgrad.functions.separable import Separable
 from subgrad.functions.support import Support
@@ -23,15 +27,31 @@ def dual_set(h: Function, n: int) -> Set | None:
     return star._body(n) if isinstance(star, Indicator) else None
 
 
+def _weights(g: Function) -> Any:
+    """Those of a separable function, all positive; None of other functions."""
+    if not isinstance(g, Separable):
+        return None
+    if g.weights is None:
+        return 1.0
+    return g.weights if g.weights.ndim == 1 and np.all(g.weights > 0) else None
+
+
 def to_domain(h: Function, y: Array) -> Array:
     """A point near y where h* is finite."""
     a, g = unscaled(h)
-    y = y / a
+    given, y = y, y / a
     S = dual_set(g, len(y))
     if S is not None:
         y = S._project(y)
-    elif isinstance(g, Separable) and g.weights is None:
-        y = np.clip(y, *g._star.ends)
+    elif (w := _weights(g)) is not None:
+        y = w * np.clip(y / w, *g._star.ends)  # type: ignore[attr-defined]
+    elif isinstance(g, Distance):
+        # The same ball around 0, of the polar of a cone as of all vectors.
+        if not np.all(g.S.is_bounded):
+            y = y - g.S.recession_cone()._project(y)
+        y = y / max(1.0, float(np.linalg.norm(y)))
+    elif isinstance(g, MoreauEnvelope):
+        y = to_domain(g.f, y)
     elif isinstance(g, Indicator):
         # h* is a support function: of a box it is finite where no infinite end counts.
         C = g._body(len(y))
@@ -42,7 +62,10 @@ def to_domain(h: Function, y: Array) -> Array:
             # The polar of the recession cone (Rockafellar, Convex Analysis, 14.2.1).
             y = y - C.recession_cone()._project(y)
     else:
-        y = g.conjugate()._to_domain(y)
+        moved = g.conjugate()._to_domain(y)
+        if np.array_equal(moved, y):
+            return given
+        y = moved
     return a * y
 
 
@@ -53,7 +76,8 @@ def conjugate_value(h: Function, y: Array) -> float:
         return 0.0
     if isinstance(g, Indicator):
         return float(g._body(len(y))._support(y))
-    if isinstance(g, Separable) and g.weights is None:
+    if (w := _weights(g)) is not None:
         # y / a may be beyond an end by rounding.
-        return a * float(g._star._value(np.clip(y / a, *g._star.ends)).sum())
+        star: Any = g._star  # type: ignore[attr-defined]
+        return a * float(np.sum(w * star._value(np.clip(y / (a * w), *star.ends))))
     return a * float(g.conjugate()._value(y / a))

@@ -16,11 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from subgrad._check import Array
-from subgrad.core import Function, Set
+from subgrad._check import Array, nonnegative
+from subgrad.core import Function, Set, a_function, a_set
 from subgrad.functions.indicator import Indicator
 from subgrad.solvers.certificate import restricted
 from subgrad.solvers.problem import split
+from subgrad.solvers.structured.certificate import multipliers_of
+from subgrad.solvers.structured.domains import conjugate_value, to_domain
 from subgrad.solvers.structured.terms import Structure, structure
 
 EPS = float(np.finfo(np.float64).eps)
@@ -42,15 +44,18 @@ class EmptyDomain:
 
     def verify(self, f: Function, constraints: Any = ()) -> bool:
         """Whether it holds of f, which is given without the constraint or with it."""
+        radius = nonnegative("radius", self.radius, infinite=True)
+        if radius.ndim:
+            raise ValueError(f"radius must be one number, got {radius.shape}")
+        f = a_function("f", f)
         if self.constraint is not None:
-            f = restricted(split(f)[0] or f, self.constraint)
+            f = restricted(split(f)[0] or f, a_set("constraint", self.constraint))
         s = structure(f)
-        if len(self.multipliers) != len(s.terms):
+        multipliers = multipliers_of(s, "multipliers", self.multipliers)
+        if multipliers is None:
             return False
-        for y, t in zip(self.multipliers, s.terms, strict=True):
-            if y is not None and np.shape(y) != (t.op.rows,):
-                return False
-        return bool(_empty_within(s, self.multipliers) >= self.radius)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return bool(_empty_within(s, multipliers) >= radius)
 
 
 def empty_domain(
@@ -92,7 +97,8 @@ def _empty_within(s: Structure, multipliers: tuple[Any, ...]) -> float:
             if np.any(y):
                 return 0.0
             continue
-        h = float(t.h._body(t.op.rows)._support(y))
+        y = to_domain(t.h, y)
+        h = conjugate_value(t.h, y)
         if not np.isfinite(h):
             return 0.0
         along = t.op.adjoint(y)

@@ -15,7 +15,7 @@ and x is the multiplier of its one atom g*.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -33,6 +33,31 @@ from subgrad.solvers.structured.terms import Structure, Term, unscaled
 DENSE = 50_000_000  # entries of a matrix that is written out
 
 
+class Remembered(Operator):
+    """A map that keeps its last Aᵀ y: a method and its certificate ask for the same."""
+
+    _parts = ("op",)
+
+    def __init__(self, op: Operator) -> None:
+        self.op, self.rows, self.cols = op, op.rows, op.cols
+        self.scalar, self.tight = op.scalar, op.tight
+        self._last: tuple[Array, Array] | None = None
+
+    def forward(self, x: Array) -> Array:
+        return self.op.forward(x)
+
+    def adjoint(self, y: Array) -> Array:
+        if self._last is not None:
+            known, product = self._last
+            if np.array_equal(y, known):
+                return product
+            if np.array_equal(y, -known):
+                return -product
+        out = self.op.adjoint(y)
+        self._last = y.copy(), out
+        return out
+
+
 def matrix(op: Operator) -> Any:
     """The map as an array or a sparse array, None if it is only a map."""
     if isinstance(op, Matrix):
@@ -40,6 +65,8 @@ def matrix(op: Operator) -> Any:
     if isinstance(op, Transposed):
         A = matrix(op.op)
         return None if A is None else A.T
+    if isinstance(op, Remembered):
+        return matrix(op.op)
     if isinstance(op, Sparse):
         return op.A.tocsr() if hasattr(op.A, "toarray") else None
     if isinstance(op, Diagonal | Pick):
@@ -266,13 +293,18 @@ def fenchel(s: Structure) -> Form | None:
     if np.any(s.q != s.q[0]) or not has_conjugate(g, s):
         return None
     star = _Star(joint(g, s), s.n)
-    ops = tuple(t.op for t in rest)
+    s = replace(s, terms=tuple(_remembering(t) for t in s.terms))
+    ops = tuple(t.op for t in ground(s)[1])
     op = ops[0] if len(ops) == 1 else Stack(ops)
     q = np.concatenate(
         [np.full(t.op.rows, p[0]) for t, p in zip(rest, pieces, strict=True)]
     )
     c = np.concatenate([t.b - p[1] for t, p in zip(rest, pieces, strict=True)])
     return Form(q, c, (Block(star, op.T, np.zeros(s.n)),), s, dual=True)
+
+
+def _remembering(t: Term) -> Term:
+    return t if isinstance(t.op, Diagonal) else replace(t, op=Remembered(t.op))
 
 
 def joint(g: Function, s: Structure) -> Function:

@@ -17,6 +17,7 @@ from subgrad.solvers.stops import Stop, Watch
 from subgrad.solvers.structured.batch import boxed, solve_batch
 from subgrad.solvers.structured.certificate import DualCertificate, dual_bound
 from subgrad.solvers.structured.choice import OneProx, method_for, planned
+from subgrad.solvers.structured.corners import corners
 from subgrad.solvers.structured.equations import on_equations
 from subgrad.solvers.structured.extremes import EmptyDomain, empty_domain
 from subgrad.solvers.structured.form import Form, matrix, smooth
@@ -79,7 +80,7 @@ class Structured:
         if x.ndim > 1:
             f = restricted(problem.function, problem.constraint)
             boxed(f, x.shape[-1])  # says what it cannot do
-            return _batch_state(0, Batch(f, x, self.tol, problem.constraint))
+            return _batch_state(0, Batch(self, f, x, problem.constraint))
         with one_thread():
             run = Run(problem, x, self.dual, self.tol, self.hint)
             return _state(0, run)
@@ -95,7 +96,7 @@ class Structured:
 
 
 def _state(k: int, run: Run) -> State:
-    value, none = np.asarray(run.value), np.zeros_like(run.x)
+    value, none = np.asarray(run.value), np.broadcast_to(0.0, run.x.shape)
     return State(
         k, run.x, value, none, np.ones(()), run.x, value, run,
         calls=run.looks, certificate=run.certificate,
@@ -105,8 +106,9 @@ def _state(k: int, run: Run) -> State:
 class Batch:
     """All problems of a batch in one step."""
 
-    def __init__(self, f: Function, x: Array, tol: float, constraint: Any) -> None:
-        self.f, self.x, self.tol, self.constraint = f, x, tol, constraint
+    def __init__(self, of: Structured, f: Function, x: Array, constraint: Any) -> None:
+        self.f, self.x, self.tol, self.constraint = f, x, of.tol, constraint
+        self.dual = of.hint if of.dual is None else of.dual
         self.value = np.asarray(f._value(x))
         self.certificate: Any = None
 
@@ -118,7 +120,7 @@ class Batch:
     def step(self) -> None:
         """The solutions, where they are better than what is known."""
         x, value, self.certificate = solve_batch(
-            self.f, self.x, self.tol, self.constraint
+            self.f, self.x, self.tol, self.constraint, self.dual
         )
         better = value < self.value
         self.x = np.where(better[..., None], x, self.x)
@@ -134,6 +136,9 @@ def _batch_state(k: int, run: Batch) -> State:
 
 
 PATIENCE = 12  # steps without progress
+ROOMS = 3  # multipliers that are kept
+LATE = 6  # looks without a bound, before its reason is looked for
+SEARCHES = 2
 
 
 class Run:
@@ -162,6 +167,7 @@ class Run:
         self.x = feasible(self.source, x0)
         self.value = self.source.value(self.x)
         self.proof: DualCertificate | EmptyDomain | None = None
+        self.rooms, self.searches = list[tuple[Any, ...]](), 0
         self.looks, self.since, self.goal = 1, 0, np.inf
 
     def _pair(self) -> tuple[Array, tuple[Any, ...]]:
@@ -221,7 +227,10 @@ class Run:
         due = getattr(self.method, "due", None)
         look = due is None or due() or self.stuck
         if look and not rough > self.tol * max(1.0, abs(self.value)):
-            self._offer(y, far)
+            try:
+                self._offer(y, far)
+            except NotImplementedError:
+                pass  # too little is known of an atom there: no bound
         if before is not None and not np.isfinite(self.value):
             self._look_for_emptiness(before, y, x)
         self.looks += 1
@@ -235,12 +244,33 @@ class Run:
         self.goal = size if better else self.goal
 
     def _offer(self, y: tuple[Any, ...], far: float | None) -> None:
-        try:
-            found = dual_bound(self.source, self.x, y, far, self.constraint, self.whole)
-        except NotImplementedError:
-            return  # of an atom of which too little is known there
-        if found.lower_bound > self.lower:
-            self.proof = found
+        """Looks for a better bound.
+
+        Where none is found minimisers are looked for by other multipliers: those of the
+        end may have no room; and where there is none at all, 0 may be one.
+        """
+        s = self.source
+        tried = [(y, room) for room in ((), *self.rooms)]
+        if self.proof is None and not s.c.any():
+            tried.append((tuple(np.zeros(t.op.rows) for t in s.terms), ()))
+        first = None
+        for ys, room in tried:
+            found = dual_bound(s, self.x, ys, far, self.constraint, self.whole, room)
+            first = found if first is None else first
+            if found.lower_bound > self.lower:
+                self.proof = found
+            if np.isfinite(found.lower_bound):
+                break
+        if first is None or s.q.all() or any(y is None for y in first.multipliers):
+            return  # no room is asked for
+        if np.isfinite(first.lower_bound):
+            if len(self.rooms) < ROOMS:
+                self.rooms.append((first.multipliers,))
+        elif self.searches < SEARCHES and (self.stuck or self.looks % LATE == 0):
+            self.searches += 1
+            if around := corners(s, self.x, first.multipliers):
+                self.rooms.append(around)
+                self._offer(y, far)
 
     def _look_for_emptiness(self, old: Any, new: Any, x: Array) -> None:
         moves = tuple(

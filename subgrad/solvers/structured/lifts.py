@@ -36,6 +36,7 @@ from subgrad.sets.permutahedron import Permutahedron, SignedPermutahedron
 from subgrad.sets.simplex import CappedSimplex
 from subgrad.solvers.structured.boxes import Boxes, boxes
 from subgrad.solvers.structured.form import Block, Form
+from subgrad.solvers.structured.normal import cholesky
 from subgrad.solvers.structured.terms import unscaled
 
 LEVELS = 8  # different weights of an ordered sum, each with rows of its own
@@ -183,8 +184,9 @@ def split(form: Form) -> tuple[Form, list[slice]]:
 class Lifted:
     r"""The system of the rows of `base` with Eᵀ beside them, E (K, M).
 
-    With dx, dy and dz of `base` linear in s, those of E_k give W = E dY > 0, by which
-    the K more unknowns are found.
+    With dx, dy and dz of `base` for E_k in the place of s, R = E + dZ, the K unknowns
+    more are those of R D Rᵀ + dX q dXᵀ: in that form rounding of dX counts by its
+    square only. What rounding leaves of the first equation is solved for once more.
     """
 
     def __init__(self, base: Any, E: Array, q: Array) -> None:
@@ -200,14 +202,13 @@ class Lifted:
     def factor(self, D: Array) -> Any:
         saddle, n, E = self.base.factor(D), self.n, self.E
         none = np.zeros(n)
-        dX, dY, dZ = (np.stack(a) for a in zip(*(saddle(none, e) for e in E)))
+        dX, dY, dZ = (np.stack(a) for a in zip(*(saddle(none, e.copy()) for e in E)))
         dZ += E
-        # In this form rounding of dX counts by its square.
-        W = (dZ * D) @ dZ.T
+        solve = cholesky((dZ * D) @ dZ.T + (dX * self.q) @ dX.T)
 
         def once(r: Array, s: Array) -> tuple[Array, Array, Array]:
             dx, dy, dz = saddle(r[:n], s)
-            ds = -np.linalg.solve(W, r[n:] + dZ @ dy + dX @ (r[:n] + self.q * dx))
+            ds = -solve(r[n:] + dZ @ dy + dX @ (r[:n] + self.q * dx))
             dx, dy = np.concatenate([dx + ds @ dX, ds]), dy + ds @ dY
             return dx, dy, dz + ds @ dZ
 

@@ -11,12 +11,13 @@ gradients are used.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from subgrad._check import Array
-from subgrad._jacobian import Jacobian, LowRank
+from subgrad._jacobian import Jacobian, LowRank, _labels
 from subgrad.solvers.structured.form import Block, Form
 
 REBUILD = 30  # changes to a Gram matrix before rounding is wiped out
@@ -99,11 +100,11 @@ class Systems:
         )
         if self.general or not (plain or low):
             return self._iterated(D, sigmas, jacobians, r)
-        if self.products is not None and plain and jacobians[0].u is None:
+        if self.products is not None and plain and np.all(D == D[0]):
             active = np.flatnonzero(jacobians[0].d)
-            if len(active) < len(D) and np.all(D == D[0]):
-                d = jacobians[0].d[active]
-                return self._among(active, D[0], sigmas[0] * d, r)
+            T = _half(jacobians[0], active)
+            if len(active) < len(D) and T is not None:
+                return self._among(active, T, D[0], sigmas[0], r)
         if self.sparse:
             return self._sparse(D, sigmas, jacobians, r)
         D = D.copy()
@@ -122,20 +123,28 @@ class Systems:
             return self._woodbury(D, sigmas, jacobians, r)
         return self._cholesky(D, sigmas, jacobians, r)
 
-    def _among(self, active: Array, D: float, d: Array, r: Array) -> Array:
-        """With D + Bᵀ diag(d) B, B the active rows: solved in these."""
+    def _among(
+        self, active: Array, T: Callable[[Array], Array], D: float, sigma: float,
+        r: Array,
+    ) -> Array:  # fmt: skip
+        """With D + σ Bᵀ B, B = T A of the active rows A: solved in these."""
         from scipy.linalg import lapack
 
         assert self.products is not None
         if not len(active):
             return r / D
-        S, B = self.products(active), self.products.A[active]
-        S[np.diag_indices(len(S))] += D / d
-        h = B @ r
-        _, z, info = lapack.dposv(S, h, lower=1)
+        A, on = self.products.A, active
+        if 2 * len(active) < A.shape[0]:
+            A, on = A[active], np.arange(len(active))
+        S = T(T(self.products(active)).T)
+        S[np.diag_indices(len(S))] += D / sigma
+        h = T((A @ r)[on])
+        _, found, info = lapack.dposv(S.T, h, lower=1)
         if info:
-            z = np.linalg.lstsq(S, h, rcond=None)[0]
-        return np.asarray((r - B.T @ z) / D)
+            found = np.linalg.lstsq(S, h, rcond=None)[0]
+        z = np.zeros(A.shape[0])
+        z[on] = T(found)
+        return np.asarray((r - A.T @ z) / D)
 
     def _cholesky(
         self, D: Array, sigmas: Array, jacobians: list[Any], r: Array
@@ -268,6 +277,24 @@ class Systems:
             new = float(g @ g)
             p, old = g + (new / old) * p, new
         return x
+
+
+def _half(J: Jacobian, active: Array) -> Callable[[Array], Array] | None:
+    """The root of J on the rows where d > 0, None where these are not all."""
+    s = np.sqrt(J.d[active])
+    if J.u is None:
+        return lambda V: V if np.all(s == 1) else (s * V.T).T
+    labels, at = np.unique(_labels(J)[active], return_inverse=True)
+    assert J.e is not None
+    others = np.ones(len(J.e), bool)
+    others[labels] = False
+    if np.any(J.e[others] > 0):
+        return None
+    U = np.zeros((len(labels), len(active)))
+    U[at, np.arange(len(active))] = J.u[active]
+    along = np.sqrt(np.maximum(J.e[labels], 0)) - (U * U) @ s
+    along = np.where(U.any(1), along, 0.0)
+    return lambda V: (s * V.T).T + U.T @ (along * (U @ V).T).T
 
 
 def _kind(k: Block) -> str | None:

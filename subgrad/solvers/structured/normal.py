@@ -2,27 +2,31 @@ r"""The linear systems of interior-point methods.
 
 .. math:: q \, dx + A^T dy = -r, \qquad A \, dx - D^{-1} dy = -s, \qquad D \ge 0
 
-`factor(D)` gives the function of r and s whose values are dx, dy and A dx.
-`Dense` is of one matrix, of a batch of them, or of one for a whole batch; `Sparse` of a
-sparse one, its systems banded or factored by SuperLU; `Mixed` of dense rows beside
-multiples of the variables; `Repeated` of rows that occur several times.
+`factor(D)` gives the function of r and s whose values are dx, dy and A dx; dy may take
+the place of s. `Dense` is of one matrix, of a batch of them, or of one for a whole
+batch; `Sparse` of a sparse one, its systems banded or factored by SuperLU; `Mixed` of
+dense rows beside multiples of the variables; `Repeated` of rows that occur several
+times. Nothing as large as A is made of it, but its stencils.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from subgrad._check import Array
 from subgrad.solvers.structured.form import Form
+from subgrad.solvers.structured.sparse_systems import (
+    LIFT,
+    Saddle,
+    Solve,
+    Sparse,
+    by_points,
+    slices,
+)
 
-Solve = Callable[[Array], Array]
-Saddle = Callable[[Array, Array], tuple[Array, Array, Array]]
-BAND = 16
 OUTER = 10_000_000  # numbers in the products of the columns of a matrix
-LIFT = 1e-15
 SMALL = 20  # matrices of a batch that are factored by operations on the whole batch
 
 
@@ -54,11 +58,11 @@ class Dense:
 
     def norms(self) -> Array:
         """Of the rows."""
-        return np.linalg.norm(self.A, axis=-1)
+        return np.sqrt(np.vecdot(self.A, self.A))
 
     def balance(self) -> Any:
         """How large multipliers are against values, by q."""
-        square = np.square(self.A).sum((-2, -1))
+        square = np.vecdot(self.A, self.A).sum(-1)
         q = self.q.sum(-1)
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.where(q > 0, q, self.q.shape[-1]) / square
@@ -66,8 +70,13 @@ class Dense:
 
     def sizes(self, y: Array) -> Array:
         """|A|ᵀ |y|."""
-        A, y = np.abs(self.A), np.abs(y)
-        return y @ A if A.ndim == 2 else np.vecmat(y, A)
+        A, y = self.A, np.abs(y)
+        if A.ndim > 2:
+            return np.vecmat(y, np.abs(A))
+        total = np.zeros((*y.shape[:-1], A.shape[1]))
+        for at in slices(*A.shape):
+            total += y[..., at] @ np.abs(A[at])
+        return total
 
     def gram(self, D: Array) -> Array:
         """Aᵀ D A."""
@@ -76,8 +85,11 @@ class Dense:
             return (D @ self.outer).reshape(*D.shape[:-1], n, n)
         if self.batch:
             return (D[..., None] * A).mT @ A
-        B = np.sqrt(D)[:, None] * A
-        return B.T @ B
+        H, root = np.zeros((n, n)), np.sqrt(D)[:, None]
+        for at in slices(*A.shape):
+            B = root[at] * A[at]
+            H += B.T @ B
+        return H
 
     def factor(self, D: Array) -> Saddle:
         if self.thin:
@@ -85,7 +97,7 @@ class Dense:
         H = self.gram(D)
         at = np.arange(H.shape[-1])
         H[..., at, at] += self.q
-        return _by_points(self, D, cholesky(H))
+        return by_points(self, D, cholesky(H))
 
     def _thin(self, D: Array) -> Saddle:
         """By multipliers: (1/D + A q⁻¹ Aᵀ) dy = s - A q⁻¹ r."""
@@ -102,15 +114,6 @@ class Dense:
             return dx, dy, self.forward(dx)
 
         return saddle
-
-
-def _by_points(A: Any, D: Array, solve: Solve) -> Saddle:
-    def saddle(r: Array, s: Array) -> tuple[Array, Array, Array]:
-        dx = solve(-r - A.adjoint(D * s))
-        dz = A.forward(dx)
-        return dx, D * (dz + s), dz
-
-    return saddle
 
 
 def cholesky(H: Array) -> Solve:
@@ -158,114 +161,6 @@ def _by_columns(H: Array) -> Solve:
     return solve
 
 
-class Sparse:
-    """A sparse K; where Kᵀ K has few diagonals, in O(n)."""
-
-    def __init__(self, q: Array, K: Any, form: Form) -> None:
-        self.q, self.K = q, K
-        # Differences are faster by slices than by the entries of a matrix.
-        self.forward, self.adjoint = form.linear, form.adjoint
-        n = len(q)
-        left, right, row, value = _products(K)
-        self.width = int(np.max(left - right, initial=0))
-        self.banded = self.width <= BAND
-        from scipy.sparse import csr_array
-
-        if self.banded:
-            at, size = (left - right) * n + right, (self.width + 1) * n
-        else:
-            # The entries of Kᵀ K and of the diagonal, each once, column by column.
-            both = np.concatenate([right * n + left, left * n + right])
-            every = np.unique(np.concatenate([both, np.arange(n) * (n + 1)]))
-            self.rows, self.starts = (
-                every % n,
-                np.searchsorted(every, np.arange(n + 1) * n),
-            )
-            at, size = np.searchsorted(every, both), len(every)
-            off = np.concatenate([np.ones(len(left), bool), left != right])
-            at, row, value = at[off], np.tile(row, 2)[off], np.tile(value, 2)[off]
-            self.diagonal = np.searchsorted(every, np.arange(n) * (n + 1))
-        self.gather = csr_array((value, (at, row)), shape=(size, K.shape[0]))
-
-    def norms(self) -> Array:
-        """Of the rows."""
-        K = self.K
-        row = np.repeat(np.arange(K.shape[0]), np.diff(K.indptr))
-        return np.sqrt(np.bincount(row, K.data**2, K.shape[0]))
-
-    def balance(self) -> Any:
-        """How large multipliers are against values, by q."""
-        q = float(self.q.sum()) or float(len(self.q))
-        square = float(np.square(self.K.data).sum())
-        return q / square if square > 0 else 1.0
-
-    def factor(self, D: Array) -> Saddle:
-        data = self.gather @ D
-        solve = self._banded(data) if self.banded else self._general(data)
-        return _by_points(self, D, solve)
-
-    def _banded(self, data: Array) -> Solve:
-        n = len(self.q)
-        from scipy.linalg import lapack
-
-        band = data.reshape(self.width + 1, n)
-        band[0] += self.q
-        band[0] += np.where(band[0] > 0, LIFT * band[0], 1.0)
-        if self.width == 0:
-            return lambda r: r / band[0]
-        if self.width == 1:
-            d, e, info = lapack.dpttrf(band[0], band[1, :-1])
-            if info == 0:
-                return lambda r: np.asarray(lapack.dpttrs(d, e, r)[0])
-        else:
-            factor, info = lapack.dpbtrf(band, lower=1)
-            if info == 0:
-                return lambda r: np.asarray(lapack.dpbtrs(factor, r, lower=1)[0])
-        return lambda r: np.full(n, np.nan)
-
-    def _general(self, data: Array) -> Solve:
-        from scipy.sparse import csc_array
-        from scipy.sparse.linalg import splu
-
-        n = len(self.q)
-        data[self.diagonal] += self.q
-        d = data[self.diagonal]
-        data[self.diagonal] += np.where(d > 0, LIFT * d, 1.0)
-        H = csc_array((data, self.rows, self.starts), shape=(n, n))
-        lu = splu(
-            H,
-            permc_spec="MMD_AT_PLUS_A",
-            options={"SymmetricMode": True, "DiagPivotThresh": 0.0},
-        )
-        return lambda r: np.asarray(lu.solve(r))
-
-
-def _products(K: Any) -> tuple[Array, Array, Array, Array]:
-    """left >= right, row and K[row, left] K[row, right], for all pairs there are."""
-    K = K.tocsr()
-    K.sort_indices()
-    count = np.diff(K.indptr)
-    parts = []
-    for size in np.unique(count[count > 0]):
-        rows = np.flatnonzero(count == size)
-        at = K.indptr[rows][:, None] + np.arange(size)
-        cols, data = K.indices[at].astype(np.int64), K.data[at]
-        i, j = np.tril_indices(size)
-        parts.append(
-            (
-                cols[:, i].ravel(),
-                cols[:, j].ravel(),
-                np.repeat(rows, len(i)),
-                (data[:, i] * data[:, j]).ravel(),
-            )
-        )
-    if not parts:
-        none = np.zeros(0, np.int64)
-        return none, none, none, np.zeros(0)
-    left, right, row, value = (np.concatenate(p) for p in zip(*parts, strict=True))
-    return left, right, row, value
-
-
 class Mixed:
     """Dense rows A and rows w_i x_i, in the order in which `dense` (m,) marks them."""
 
@@ -284,7 +179,7 @@ class Mixed:
     def norms(self) -> Array:
         """Of the rows."""
         out = np.empty(len(self.dense))
-        out[self.dense] = np.linalg.norm(self.A, axis=-1)
+        out[self.dense] = np.sqrt(np.vecdot(self.A, self.A))
         out[~self.dense] = np.abs(self.w)
         return out
 
@@ -353,7 +248,7 @@ def normal(form: Form) -> Any:
     if any(A is None for A in full):
         return None
     if not any(isinstance(A, np.ndarray) for A in full):
-        return Sparse(form.q, _stacked(form), form)
+        return Sparse(form)
     rows = [A if isinstance(A, np.ndarray) else A.toarray() for A in full]
     A = np.asarray(rows[0] if len(rows) == 1 else np.concatenate(rows), float)
     if not any(kinds):
@@ -363,16 +258,3 @@ def normal(form: Form) -> Any:
     w = [np.broadcast_to(d, (form.n,)) for d in own]
     col = np.tile(np.arange(form.n), len(w))
     return Mixed(form.q, A, np.concatenate(w), col, dense)
-
-
-def _stacked(form: Form) -> Any:
-    """All maps as one sparse array."""
-    from scipy.sparse import csr_array, diags_array, vstack
-
-    parts = [
-        csr_array(k.matrix)
-        if k.diagonal is None
-        else diags_array(np.broadcast_to(k.diagonal, (form.n,))).tocsr()
-        for k in form.blocks
-    ]
-    return parts[0] if len(parts) == 1 else vstack(parts).tocsr()

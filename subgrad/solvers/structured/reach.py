@@ -48,7 +48,7 @@ class Margins(NamedTuple):
 
     W (m,), t (m,), l, the rows U (k, m), orthonormal, of V = {v : U v = 0} (None: all
     v), W being one number where a row is not zero, and what is to be added to |r| per
-    unit of |A|.
+    unit of |A|. With R (m, rows) the directions are the Rᵀ v.
     """
 
     W: Array
@@ -56,6 +56,7 @@ class Margins(NamedTuple):
     loss: float = 0.0
     U: Any = None
     charge: float = 0.0
+    R: Any = None
 
 
 def margins(
@@ -89,8 +90,8 @@ def margins(
         size, c = np.abs(y).mean() + EPS, a * float(g.c)
         return Margins(size + none, y / c, size**2 / (2 * c))
     if isinstance(g, Composed):
-        W, t, loss = g.room(v)
-        return Margins(a * W, t, a * loss)
+        W, t, loss, U, R = g.room(v)
+        return Margins(a * W, t, a * loss, U, 0.0, R)
     S: Any
     if isinstance(g, Indicator) and isinstance(g._body(len(y)), Box):
         # h* is linear on either side of 0.
@@ -187,7 +188,7 @@ def _reach_by(
     parts, spread, size, charges = list[Any](), 0.0, 0.0, 0.0
     # q d²/2 >= q w d - q w²/2, for any w.
     w = np.abs(x).mean() + EPS
-    rows, spread = np.count_nonzero(s.q), float(s.q.sum()) * w**2 / 2
+    rows, spread = int(np.count_nonzero(s.q)), float(s.q.sum()) * w**2 / 2
     for t, y, length in zip(s.terms, multipliers, s.lengths, strict=True):
         r, z = r + t.op.adjoint(y), t.op.forward(x) + t.b
         size += length * float(np.linalg.norm(y))
@@ -195,10 +196,12 @@ def _reach_by(
         A, found = matrix(t.op), margins(t.h, y, z, loose, turn)
         if found is None or A is None or not np.any(found.W > 0):
             continue
+        if found.R is not None:
+            A, z = found.R @ A, found.R @ z
         z = z - found.t
         if found.U is not None:
             z = z - found.U.T @ (found.U @ z)
-        rows += np.count_nonzero(found.W > 0)
+        rows += int(np.count_nonzero(found.W > 0))
         charges += found.charge * length
         spread += float(np.linalg.norm(found.W * z)) + found.loss
         parts.append((A, found))

@@ -31,11 +31,12 @@ from subgrad.functions.quadratic import SquaredNorm
 from subgrad.functions.separable import Separable
 from subgrad.sets.box import Box
 from subgrad.solvers.structured.augmented_lagrangian import AugmentedLagrangian
-from subgrad.solvers.structured.form import Block, Form, _Star
+from subgrad.solvers.structured.form import Block, Form, Remembered, _Star
 
 # Rows to start with, of the length of u: with q = 0 few of them leave it unbounded.
 FIRST, FLAT = 0.2, 2.0
 ROUNDS = 20
+NEAR = 1e6  # times the unit: the largest weight to start with
 LARGE = 2**16  # entries of the matrix
 Part = Callable[[Array], Function]
 # Products between rows: for the next problem with the same map.
@@ -101,7 +102,8 @@ def _(h: Sum) -> tuple[Array | None, Part]:
     labels = [found for found, _ in each if found is not None]
     if len(labels) > 1:
         raise NotImplementedError("two kinds of groups")
-    return (labels or [None])[0], lambda at: Sum(tuple(p(at) for _, p in each))
+    one = labels[0] if labels else None
+    return one, lambda at: Sum(tuple(p(at) for _, p in each))
 
 
 @pieces.register
@@ -147,9 +149,14 @@ class Sieve:
         more = self._found(z, sigma or 1.0, rows)
         if not rows.any():
             more[np.argmax(np.abs(z))] += 1e-300  # one at least
-        most = int(max(share * form.n, 2 * np.count_nonzero(rows)))
+        most = max(int(share * form.n), 2 * int(np.count_nonzero(rows)), 1)
         rows = self._joined(rows, more, most)
         self.inner = self._restricted(rows, x, None if y is None else y[rows])
+        if x is not None and y is not None and self.inner.strong:
+            self.inner.sigma = self._trust(z, y)
+        elif not self.inner.strong:
+            # The unit is then that of all rows.
+            self.inner.sigma *= float(np.sqrt(len(self.rows) / len(form.b)))
 
     def _first(self) -> Array:
         """Where the quadratic is least, or, if it is not, a way down."""
@@ -193,6 +200,13 @@ class Sieve:
             if self.due():
                 break
 
+    def _trust(self, z: Array, y: Array) -> float:
+        """The weight to start with: large where y and the point are nearly right."""
+        unit = self.inner.unit
+        move = (self.form.dual_prox(y + unit * z, np.array([unit])) - y) / unit
+        away = float(np.linalg.norm(move) / (np.linalg.norm(z) or 1.0))
+        return float(unit * np.clip(10 / max(away, 1e-9) ** 4, 10, NEAR))
+
     def _slopes(self, u: Array) -> Array:
         self.passes += 1
         return self.form.linear(u) + self.form.b
@@ -224,17 +238,24 @@ class Sieve:
         block = Block(self.part(self.rows), op, self.form.b[self.rows])
         form = Form(self.form.q, self.form.c, (block,), self.form.source, dual=True)
         inner = AugmentedLagrangian(form, x, y)
-        if (known := KEPT.get(self.block.op.T)) is not None:
+        known, products = KEPT.get(self._map), inner.systems.products
+        if known is not None and products is not None:
             at, G = known
             on = here[at]
             place = np.cumsum(here) - 1
-            inner.systems.products.learn(place[at[on]], G[np.ix_(on, on)])
+            products.learn(place[at[on]], G[np.ix_(on, on)])
         return inner
+
+    @property
+    def _map(self) -> Operator:
+        """The map that problems have in common."""
+        op = self.block.op.T
+        return op.op if isinstance(op, Remembered) else op
 
     def _keep(self) -> None:
         found = self.inner.systems.products
-        if len(found.rows):
-            KEPT[self.block.op.T] = self.rows[found.rows], found.G
+        if found is not None and len(found.rows):
+            KEPT[self._map] = self.rows[found.rows], found.G
 
 
 def _square(x: Array) -> float:

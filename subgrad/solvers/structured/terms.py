@@ -27,13 +27,16 @@ from subgrad.calculus.sum import Sum
 from subgrad.core import Function
 from subgrad.functions.indicator import Indicator
 from subgrad.functions.linear import Affine
+from subgrad.functions.norms import max_entry
 from subgrad.functions.quadratic import SquaredNorm
 from subgrad.functions.separable import Separable
+from subgrad.functions.support import Support
 from subgrad.interval import Interval
 from subgrad.operators import Pick
 from subgrad.sets.affine_subspace import AffineSubspace
 from subgrad.sets.box import Box, point
 from subgrad.sets.halfspace import HalfSpace
+from subgrad.sets.hull import Hull
 from subgrad.sets.intersection import Intersection
 
 
@@ -200,6 +203,15 @@ def _(f: Separable, op: Operator, b: Array) -> list[Term]:
     on = np.flatnonzero(f.weights)
     picked = chain(Pick(on, len(on), op.rows), op)
     return [Term(Separable(f.phi, f.weights[on]), picked, b[on])] if len(on) else []
+
+
+@_parts.register
+def _(f: Support, op: Operator, b: Array) -> list[Term]:
+    S = f._body(op.rows)
+    if not isinstance(S, Hull) or S.batch:
+        return [Term(f, op, b)]
+    P = Matrix(S.points[S.active])  # projections on a simplex are easier
+    return [Term(max_entry, chain(P, op), P.forward(b))]
 
 
 @_parts.register
