@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+brief = np.printoptions(threshold=20, edgeitems=2)  # of what is shown of arrays
 
 
 def real(name: str, a: Any, *, infinite: bool = False) -> Array:

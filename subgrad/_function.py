@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from subgrad._check import Array, nonnegative, positive, real, vector
+from subgrad._check import Array, brief, nonnegative, positive, real, vector
 from subgrad._set import Mask, Set
 
 
@@ -269,6 +269,7 @@ class Function:
 
     __hash__ = object.__hash__
 
+    @brief
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(map(repr, self._key()))})"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from subgrad._batch import Batched, every
-from subgrad._check import Array, nonnegative, real, vector
+from subgrad._check import Array, brief, nonnegative, real, vector
 from subgrad._norm import norm, unit
 from subgrad.interval import Interval
 
@@ -373,6 +373,7 @@ class Set(Batched):
 
         return image(operator(A, self.dim), self)
 
+    @brief
     def __repr__(self) -> str:
         fields = [f"{k}={getattr(self, k)!r}" for k in (*self._arrays, *self._parts)]
         shown = [f for f in fields if not f.startswith("_")]

@@ -132,10 +132,9 @@ def steep(r):
     return maximum(separable(power(4.0))(x), norm1(x - 1), squared_norm(x - 1))
 
 
-CASES = (
-    norms, mixed, quadratics, weighted_balls, of_norm, of_maximum, squared, soft,
-    of_norms, largest, blocks, sums_of_parts, farthest, steep,
-)  # fmt: skip
+QUICK = mixed, quadratics, of_maximum, soft, of_norms, blocks, farthest
+SLOW = norms, weighted_balls, of_norm, squared, largest, sums_of_parts, steep
+CASES = [*QUICK, *(pytest.param(c, marks=pytest.mark.slow) for c in SLOW)]
 
 
 def atoms(f):
@@ -175,6 +174,20 @@ def test_the_prox_and_its_jacobian(case, sigma):
         e = 1e-6 * d
         change = (H._dual_prox(y + e, s) - H._dual_prox(y - e, s)) / 2e-6
         assert_allclose(J @ d, change, atol=1e-6 * max(1.0, np.abs(d).max()))
+
+
+@pytest.mark.parametrize("case", [*QUICK, *SLOW])
+def test_the_conjugate_bounds_the_atom(case):
+    r = np.random.default_rng(9)
+    for t in atoms(case(r))[:1]:
+        for y in 3 * r.standard_normal((4, t.op.rows)):
+            v = to_domain(t.h, y)
+            value = conjugate_value(t.h, v)
+            assert np.isfinite(value)
+            assert_allclose(to_domain(t.h, v), v, atol=1e-12)
+            for z in (10 * y, -y, 10 * (y - v), r.standard_normal(t.op.rows)):
+                top = t.h._value(z)
+                assert v @ z - value <= top + 1e-10 * max(1.0, abs(top))
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -272,7 +285,14 @@ def test_unbounded_below():
     assert minimize(f, np.zeros(3), method="structured").status == "unbounded"
 
 
-@pytest.mark.parametrize("name", ["maxquad", "chained_lq", "distance_game", "maxq"])
+NAMES = [
+    "chained_lq",
+    "distance_game",
+    *(pytest.param(n, marks=pytest.mark.slow) for n in ("maxquad", "maxq")),
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_problems_of_more_than_few_variables(name):
     p = getattr(problems, name)()
     run = minimize(p.function, p.x0, constraint=p.constraint, stop=STOP)

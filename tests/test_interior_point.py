@@ -325,10 +325,14 @@ def test_a_long_signal_in_a_few_steps():
 
 
 def systems():
+    from scipy.sparse import csr_array
+
     rng = np.random.default_rng(0)
     A, q = rng.standard_normal((2, 7, 4)), rng.uniform(0.5, 3, (2, 4))
     wide, x = rng.standard_normal((3, 4)), variable(4)
     plain = 3 * squared_norm(x)
+    even = csr_array(np.diag([1.0, 2, 3], 1)[:3] - np.diag([3.0, 1, 2, 0])[:3])
+    uneven = csr_array([[1.0, 2, 0, 0], [0, 0, 0, 0], [0, 3, 0, 0], [0, 0, 1, -1]])
     return {
         "dense": Dense(q[0], A[0]),
         "batch": Dense(q, A),
@@ -338,6 +342,8 @@ def systems():
         "thin batch": Dense(q, np.stack([wide, 2 * wide])),
         "bands": normal(primal(structure(plain + fused_lasso(1.0, 1.0)(x)))),
         "wide bands": normal(primal(structure(plain + trend_filtering(1)(x)))),
+        "even bands": normal(primal(structure(plain + norm1(even @ x)))),
+        "uneven bands": normal(primal(structure(plain + norm1(uneven @ x)))),
         "diagonal": normal(primal(structure(plain + norm1(2 * x)))),
         "mixed": normal(primal(structure(plain + norm1(A[0] @ x) + norm1(2 * x)))),
         "mixed thin": normal(primal(structure(norm1(wide @ x) + norm1(2 * x)))),
@@ -361,6 +367,47 @@ def test_systems(name):
     if q.ndim == 1:
         K = np.stack([A.forward(e) for e in np.eye(len(q))], -1)
         np.testing.assert_allclose(A.norms(), np.linalg.norm(K, axis=-1))
+
+
+def test_bands_are_read_in_place_where_rows_are_even():
+    found = systems()
+    for name in ("bands", "wide bands", "diagonal", "even bands"):
+        assert found[name].stencils and not hasattr(found[name], "gather")
+    assert found["uneven bands"].banded and not found["uneven bands"].stencils
+
+
+def peak(make):
+    """The most that it takes beside what there was before."""
+    import tracemalloc
+
+    tracemalloc.start()
+    try:
+        make()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def steps_of(form):
+    method = InteriorPoint(form)
+    for _ in range(2):
+        method.step()
+    return method.gap
+
+
+def test_little_memory_is_taken():
+    from scipy.sparse import diags_array
+
+    rng = np.random.default_rng(0)
+    n = 60_000
+    x, b = variable(n), rng.standard_normal(n)
+    D = diags_array([-1.0, 1.0], offsets=[0, 1], shape=(n - 1, n)).tocsr()
+    long = primal(structure(0.5 * squared_norm(x - b) + 3 * norm1(D @ x)))
+    # Iterates, D, bands, changes and right sides: 16 numbers, and those of a start.
+    assert peak(lambda: steps_of(long)) <= 8 * 21 * n
+    A = rng.standard_normal((40_000, 40))
+    tall = primal(structure(norm1(A @ variable(40) - rng.standard_normal(40_000))))
+    assert peak(lambda: steps_of(tall)) <= 0.75 * A.nbytes
 
 
 def test_values_where_ends_are_infinite():

@@ -55,6 +55,7 @@ X = variable(N)
 REGULARIZERS = {
     "l1": lambda w: w * norm1(X),
     "weighted l1": lambda w: w * separable(absolute, 1 + np.arange(N) % 3)(X),
+    "l1 of multiples": lambda w: w * norm1((np.arange(N) % 3 - 1.5) * X),
     "elastic net": lambda w: elastic_net(w, 0.7)(X),
     "l1 and ridge": lambda w: w * norm1(X) + 0.3 * squared_norm(X),
     "l1 and linear": lambda w: w * norm1(X) + 0.1 * X[0],
@@ -138,6 +139,23 @@ def test_rows_are_added_until_none_is_missing(monkeypatch):
     assert f.value(x) == pytest.approx(float(minimize(f, np.zeros(N)).fun), rel=1e-6)
 
 
+def test_all_rows_are_taken_where_some_fail():
+    form = planned(Problem(model("pursuit")), N)
+    run = Sieve(form, None, None)
+    assert len(run.rows) < N
+    run.inner.failures = 2
+    run.step()
+    assert len(run.rows) == N
+    for _ in range(8):
+        run.step()
+    assert np.linalg.norm(run.residual()) <= 1e-6 * np.linalg.norm(form.c)
+
+
+def test_a_map_that_is_zero():
+    f = 0.5 * squared_norm(np.zeros((M, N)) @ X - 1.0) + norm1(X)
+    agree(f, minimize(f, np.ones(N)), M / 2)
+
+
 def test_where_zero_is_the_solution():
     f = model("l1", share=1.01)
     found = minimize(f, np.zeros(N))
@@ -172,6 +190,18 @@ def test_only_a_near_start_is_trusted():
         weights.append(run.inner.sigma / run.inner.unit)
     assert weights[0] > 1e4
     assert weights[1] < 1e3
+
+
+def test_the_product_at_an_earlier_end_is_known():
+    form = planned(Problem(model("l1")), N)
+    run = Sieve(form, None, None)
+    run.step()
+    passes = run.passes
+    for u in (0.9 * run.x, -run.x):
+        np.testing.assert_allclose(run._near(u), form.linear(u), atol=1e-12)
+    assert run.passes == passes
+    other = run.x + np.eye(form.n)[0]
+    np.testing.assert_allclose(run._near(other), form.linear(other), atol=1e-12)
 
 
 def test_steps_after_a_failure_start_afresh():

@@ -94,7 +94,6 @@ NEWTON = {
     ),
     "largest": lambda i: max_entry(residual(i)) + 3.0 * norm2(X),
     "largest few": lambda i: sum_largest(at(LEVELS, 0, i))(residual(i)) + 9 * norm2(X),
-    "uniform": lambda i: norm_inf(residual(i)) + at(WEIGHTS, 0, i) * norm_inf(X),
     "soft maximum": lambda i: log_sum_exp(residual(i)) + squared_norm(X),
     "balls": lambda i: (
         norm1(residual(i)) + Indicator(Ball(np.zeros(N), at(LEVELS / 10, 0, i)))(X)
@@ -117,6 +116,11 @@ BOXES = {
         + Indicator(Box(Interval([0.0, 0], [np.inf, 1])))(X[:2] - 0.1)
     ),
 }
+# Multipliers of these may have no room in boxes: then Newton's method is asked.
+LIFTED = {
+    "uniform": lambda i: norm_inf(residual(i)) + at(WEIGHTS, 0, i) * norm_inf(X),
+    "largest of few": lambda i: max_entry(residual(i)) + at(WEIGHTS, 0, i) * norm1(X),
+}
 
 
 def alone(model):
@@ -129,9 +133,9 @@ def alone(model):
     return each
 
 
-@pytest.mark.parametrize("name", [*NEWTON, *BOXES])
+@pytest.mark.parametrize("name", [*NEWTON, *BOXES, *LIFTED])
 def test_a_batch_agrees_with_its_problems(name):
-    model = (NEWTON | BOXES)[name]
+    model = (NEWTON | BOXES | LIFTED)[name]
     f = model(...)
     found = minimize(f, np.zeros(N), stop=Gap(1e-8) | MaxIter(3))
     assert "'structured'" in found.message and np.all(found.success)
@@ -141,7 +145,7 @@ def test_a_batch_agrees_with_its_problems(name):
     assert np.all(found.lower_bound <= each + 1e-11)
     proof = found.certificate
     kind = MemberCertificate if name in NEWTON else BatchCertificate
-    assert type(proof) is kind and proof.verify(f)
+    assert proof.verify(f) and (name in LIFTED or type(proof) is kind)
     assert pickle.loads(pickle.dumps(proof)).verify(f)
     high = each + 2e-8 * np.maximum(1, np.abs(each))
     one = np.where(np.arange(4).reshape(LEAD) == 3, high, found.lower_bound)
@@ -183,6 +187,15 @@ def test_constraints_count_in_the_proof():
             proof = found.certificate
             assert proof.verify(f) and proof.verify(f + Indicator(C))
             assert not replace(proof, constraint=None).verify(f)
+
+
+def test_variables_of_lifts_are_part_of_the_proof():
+    f = LIFTED["largest of few"](...)
+    found = minimize(f, np.zeros(N))
+    proof = found.certificate
+    assert proof.verify(f) and proof.more.shape == (*LEAD, 1)
+    assert not replace(proof, more=proof.more + 1e-3).verify(f)
+    assert not replace(proof, more=None).verify(f)
 
 
 def test_one_problem_from_several_points():

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from subgrad._check import Array, real
+from subgrad._check import Array, brief, real
 from subgrad.core import Function, Mask, Set
 from subgrad.interval import Interval
 from subgrad.sets.box import Box
@@ -237,6 +237,7 @@ class Scaled(Function):
             return cp.transforms.indicator([inner <= cp.Variable()])
         return float(self.a) * inner
 
+    @brief
     def __repr__(self) -> str:
         return f"{self.a} * {self.f!r}"
 

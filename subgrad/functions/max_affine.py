@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from subgrad._check import Array, real
+from subgrad._check import Array, brief, real
 from subgrad.affine import AffineMap, Matrix
 from subgrad.calculus.precompose import Precomposed
 from subgrad.core import Function, Mask, Set
@@ -54,6 +54,7 @@ class MaxAffine(Precomposed):
         A = self.op.A
         return np.all(A >= 0, axis=tuple(range(A.ndim - 1)))
 
+    @brief
     def __repr__(self) -> str:
         return f"MaxAffine({self.op.A!r}, {self.map.b!r})"
 

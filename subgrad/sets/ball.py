@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from subgrad._budget import spend
-from subgrad._check import Array, nonnegative, vector
+from subgrad._check import Array, brief, nonnegative, vector
 from subgrad._jacobian import GeneralJacobian, Jacobian
 from subgrad.core import Mask, Set, norm, unit
 from subgrad.interval import Interval
@@ -63,8 +63,9 @@ class Groups:
 
     __hash__ = object.__hash__
 
+    @brief
     def __repr__(self) -> str:
-        return repr(self.labels.tolist())
+        return np.array2string(self.labels, separator=", ")
 
 
 class GroupBall(Set):
@@ -278,6 +279,7 @@ class GroupBall(Set):
         norms = [r * cp.norm2(x[i]) for r, i in zip(self.radius, where, strict=True)]
         return self.center @ x + sum(norms)
 
+    @brief
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.center}, {self.radius}, {self.groups})"
 
@@ -292,6 +294,7 @@ class Ball(GroupBall):
         center = vector("center", center, None)
         super().__init__(center, radius, np.zeros(center.shape[-1], int))
 
+    @brief
     def __repr__(self) -> str:
         return f"Ball({self.center}, {self.radius[..., 0]})"
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from subgrad._budget import spend
-from subgrad._check import Array, vector
+from subgrad._check import Array, brief, vector
 from subgrad._jacobian import Jacobian
 from subgrad.core import Mask, Set, norm
 from subgrad.interval import Interval
@@ -200,6 +200,7 @@ class Box(Set):
     def __str__(self) -> str:
         return str(self.as_interval[..., 0] if self.dim == 1 else self.as_interval)
 
+    @brief
     def __repr__(self) -> str:
         return f"Box({self})"
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from subgrad._check import Array, count, positive, real
+from subgrad._check import Array, brief, count, positive, real
 from subgrad._jacobian import Jacobian
 from subgrad.core import Mask, Set
 from subgrad.interval import Interval
@@ -277,6 +277,7 @@ class CappedSimplex(Set):
         sides = [z >= scale * self.lower, z <= scale * self.upper]
         return [*sides, cp.sum(z) == scale * self.total]
 
+    @brief
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.lower}, {self.upper}, total={self.total})"
 

@@ -20,7 +20,7 @@ from subgrad.solvers.certificate import (
 )
 from subgrad.solvers.cuts import Cuts
 from subgrad.solvers.problem import Problem
-from subgrad.solvers.rays import RayCertificate, falls_along
+from subgrad.solvers.rays import RayCertificate, falls_along, straightened
 from subgrad.solvers.result import Outcome, Result
 from subgrad.solvers.stops import Gap, Stop
 
@@ -241,6 +241,7 @@ def _mark_unbounded(problem: Problem, x0: Array, x: Array, outcome: Outcome) -> 
             d = np.where(np.isfinite(d).all(-1)[..., None], d, 0.0)
             size = norm(d)
             d = d / np.where(size > 0, size, 1.0)[..., None]
+            d = straightened(restricted(f, C), d) if d.ndim == 1 else d
             d = d if cone is None else cone._project(d)
             new = falls_along(f, d) & ~outcome.proved
             outcome.status[new] = "unbounded"

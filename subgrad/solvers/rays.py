@@ -25,6 +25,7 @@ from subgrad.calculus.stack import Stacked
 from subgrad.calculus.sum import Sum
 from subgrad.core import Function, Mask, Set, a_function, a_set, norm
 from subgrad.functions.indicator import Indicator
+from subgrad.functions.quadratic import Quadratic, SquaredNorm
 from subgrad.operators import Chain, Diagonal, Matrix, Operator, Pick, Stack, Total
 from subgrad.sets.affine_subspace import AffineSubspace
 from subgrad.sets.box import Box
@@ -32,6 +33,7 @@ from subgrad.sets.halfspace import HalfSpace
 from subgrad.sets.intersection import Intersection
 
 NEAR = 1e-12  # of an entry of A d against that of |A| |d|: rounding
+NEARLY = 1e-5  # of the same, by the end of a run
 FALLS = 1e-9  # of a slope against what cancelled in it
 
 
@@ -76,6 +78,36 @@ def stays_in(S: Set, d: Array) -> Mask:
     """Where d is in the recession cone of S, up to rounding."""
     d = _unit(d)
     return _recedes(S.recession_cone(), d, np.abs(d))
+
+
+def straightened(f: Function, d: Array) -> Array:
+    """d (n,) moved to where A d = 0 for the squares in f, as it is of every ray.
+
+    And for those rows of the indicators of boxes of A x + b where it nearly is.
+    """
+    from subgrad.solvers.structured.form import matrix
+    from subgrad.solvers.structured.terms import structure, unscaled
+
+    try:
+        s = structure(f, len(d))
+    except NotImplementedError:
+        return d
+    d = _unit(d)
+    rows = [np.eye(s.n)[s.q > 0]]
+    for t in s.terms:
+        h, A = unscaled(t.h)[1], matrix(t.op)
+        box = isinstance(h, Indicator) and isinstance(h._body(t.op.rows), Box)
+        if A is None or not (box or isinstance(h, SquaredNorm | Quadratic)):
+            continue
+        small = NEARLY * sizes(t.op, np.abs(d))
+        on = np.abs(t.op.forward(d)) <= (small if box else np.inf)
+        rows.append(A[on] if isinstance(A, np.ndarray) else A[on].toarray())
+    E = np.concatenate(rows)
+    size = norm(E)
+    E = E[size > 0] / size[size > 0, None]
+    for _ in range(2 if len(E) else 0):
+        d = d - np.linalg.lstsq(E, E @ d)[0]
+    return d
 
 
 def _unit(d: Array) -> Array:

@@ -37,7 +37,8 @@ class AugmentedLagrangian:
         self.x = np.zeros(form.n) if x is None else np.array(x)
         self.z = form.linear(self.x) + form.b
         # Rows of all blocks count as if they had one length.
-        lengths = np.array([max(k.square / len(k.b), 1e-300) for k in form.blocks])
+        lengths = np.array([k.square / len(k.b) for k in form.blocks])
+        lengths[lengths == 0] = lengths.max() or 1.0
         self.rho = lengths.max() / lengths
         self.square = float(lengths.max() * len(form.b))
         self.unit = typical_ratio(form, self.rho, self.square)

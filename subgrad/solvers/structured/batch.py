@@ -16,7 +16,8 @@ from subgrad._check import Array, vector
 from subgrad.core import Function, Set, a_function, a_set
 from subgrad.functions.indicator import Indicator
 from subgrad.solvers.certificate import granted, restricted
-from subgrad.solvers.problem import split
+from subgrad.solvers.problem import Problem, split
+from subgrad.solvers.stops import relative_gap
 from subgrad.solvers.structured.batch_boxes import Arrays, arrays, summed
 from subgrad.solvers.structured.batch_newton import BatchNewton
 from subgrad.solvers.structured.certificate import DualCertificate, dual_bound
@@ -31,6 +32,9 @@ from subgrad.solvers.structured.threads import one_thread
 COLUMNS = 400  # and numbers in the map of one problem: of what is solved together
 TOGETHER = 1_000_000
 STEPS = 2000
+LOOKS = 6  # at bounds of a problem that should be solved
+FAR = 1e20  # points from where no other method goes on
+ALONE = 16  # problems at most that are tried once more
 PATIENCE = 12  # steps of the multipliers that come no closer
 OUTSIDE = 1e-7  # of a value, by how much rounding can take it below a bound
 
@@ -46,7 +50,8 @@ def _within(f: Function, constraint: Set | None) -> Function:
 class BatchCertificate:
     """Multipliers y (..., M) of intervals, at x (..., n), that prove `lower_bound`.
 
-    `multipliers` are those of the terms of f, of which nothing is proved.
+    `more` (..., K) are the values of the variables of lifts. `multipliers` are those of
+    the terms of f, of which nothing is proved.
     """
 
     x: Array
@@ -54,6 +59,7 @@ class BatchCertificate:
     lower_bound: Array
     constraint: Set | None = None
     multipliers: tuple[Array, ...] | None = None
+    more: Array | None = None
 
     def verify(self, f: Function, constraints: Any = ()) -> bool:
         """Whether f has the bounds, everything computed afresh."""
@@ -61,8 +67,10 @@ class BatchCertificate:
         x = vector("x", self.x, f.n)
         y = vector("y", self.y, None)
         data, value = arrays(f, x.shape[-1]), f._value(x)
-        shape = (*value.shape, data.b.shape[-1])
-        if y.shape != shape or x.shape != (*value.shape, x.shape[-1]):
+        if self.more is not None:
+            x = np.concatenate([x, vector("more", self.more, None)], -1)
+        m, n = data.A.shape[-2:]
+        if y.shape != (*value.shape, m) or x.shape != (*value.shape, n):
             return False
         known = ~np.isneginf(np.asarray(self.lower_bound, float))
         bound = np.where(known, _bounds(data, x, y, value), np.inf)
@@ -83,6 +91,8 @@ class MemberCertificate:
     @property
     def multipliers(self) -> tuple[Any, ...]:
         """Those of every term (..., rows), None where a problem needs none."""
+        if any(p.whole for p in self.parts.flat):
+            return ()  # not all are of the same terms
         each = zip(*(p.multipliers for p in self.parts.flat), strict=True)
         return tuple(
             None
@@ -105,7 +115,11 @@ class MemberCertificate:
         if np.shape(f._value(np.zeros((*parts.shape, n)))) != parts.shape:
             return False
         with one_thread():
-            return all(p.verify(members(f, i)) for i, p in np.ndenumerate(parts))
+            # Of a problem without bound nothing is claimed.
+            return all(
+                p.lower_bound == -np.inf or p.verify(members(f, i))
+                for i, p in np.ndenumerate(parts)
+            )
 
 
 SLACK = 2.0**-48  # of |f|, for what a second computation may differ by
@@ -143,18 +157,24 @@ def solve_batch(
     """
     if (data := boxed(f, x.shape[-1])) is None:
         return _by_newton(f, x, tol, constraint, dual)
-    lead, s = x.shape[:-1], parts(f, x.shape[-1])
-    data = data._replace(q=np.broadcast_to(data.q, x.shape))
-    x, y, formula, _ = box_dual(*data, gap=tol)
+    x0, lead, n, s = x, x.shape[:-1], x.shape[-1], parts(f, x.shape[-1])
+    data = data._replace(q=np.broadcast_to(data.q, (*lead, data.q.shape[-1])))
+    x, y, formula, _ = box_dual(*data, gap=0.999 * tol)
+    x, more = x[..., :n], x[..., n:]
     for t in s.terms:
         if t.own and isinstance(t.h, Indicator):
             x = t.h._prox(x, np.ones(()))
     value = np.asarray(f._value(x))
-    bound = _bounds(data, x, y, value)
+    bound = _bounds(data, np.concatenate([x, more], -1), y, value)
     lower = bound - SLACK * (np.abs(value) + np.abs(formula))
     y = np.broadcast_to(y, (*lead, y.shape[-1]))
-    lower = _below(lower, value)
-    return x, value, BatchCertificate(x, y, lower, constraint, summed(s, y))
+    dual, lower = summed(s, y), _below(lower, value)
+    open_ = np.isfinite(value) & ~(relative_gap(value, lower) <= tol)
+    if np.any(open_) and _newton_fits(f, n):
+        near = np.abs(x).max(-1, keepdims=True) < FAR * (1 + np.abs(x0).max())
+        return _by_newton(f, np.where(near, x, x0), tol, constraint, dual)
+    extra = more if more.shape[-1] else None
+    return x, value, BatchCertificate(x, y, lower, constraint, dual, extra)
 
 
 def _below(lower: Array, value: Array) -> Array:
@@ -171,21 +191,28 @@ def boxed(f: Function, n: int) -> Arrays | None:
     try:
         return arrays(f, n)
     except NotImplementedError:
-        s = parts(f, n)
-        size = sum(t.op.rows for t in s.terms)
-        if n > COLUMNS or n * size > TOGETHER or not s.terms:
+        if not _newton_fits(f, n):
             raise
-        if any(np.any(np.asarray(unscaled(t.h)[0]) == 0) for t in s.terms):
-            raise
-        if any(isinstance(unscaled(t.h)[1], Composed) for t in s.terms):
-            raise
-        first = members(f, (0,) * len(np.shape(f._value(np.zeros(n)))))
-        form, zero = primal(structure(first, n)), np.zeros(size)
-        one = np.ones(len(form.blocks))
-        # What the atoms cannot do they say here.
-        form.jacobians(form.dual_prox(zero, one), one)
-        dual_bound(form.source, np.zeros(n), form.pair(np.zeros(n), zero)[1])
         return None
+
+
+def _newton_fits(f: Function, n: int) -> bool:
+    """Whether it can; what the atoms cannot do they say by NotImplementedError."""
+    first = structure(members(f, (0,) * len(np.shape(f._value(np.zeros(n))))), n)
+    terms = parts(f, n).terms
+    sizes, each = [t.op.rows for t in terms], [unscaled(t.h) for t in terms]
+    size = sum(sizes)
+    if n > COLUMNS or n * size > TOGETHER or not terms:
+        return False
+    if any(np.any(a == 0) or isinstance(h, Composed) for a, h in each):
+        return False
+    if [t.op.rows for t in first.terms] != sizes:
+        return False  # a batch is not taken apart as its members are
+    form, zero = primal(first), np.zeros(size)
+    one = np.ones(len(form.blocks))
+    form.jacobians(form.dual_prox(zero, one), one)
+    dual_bound(first, np.zeros(n), form.pair(np.zeros(n), zero)[1])
+    return True
 
 
 def _by_newton(
@@ -215,6 +242,8 @@ def _by_newton(
         method.keep(at)
     for r, u, y in zip([runs[i] for i in left], method.x, method.y, strict=False):
         r.look(u, y, np.inf, np.inf, True)
+    for r in [r for r in runs if not (r.solved or r.lost)][:ALONE]:
+        r.by_itself()
     best = np.stack([r.x for r in runs]).reshape(*lead, n)
     proofs = np.empty(len(runs), object)
     proofs[:] = [r.proof for r in runs]
@@ -248,7 +277,7 @@ class _Member:
         self.f, self.tol, self.x, self.free = f, tol, np.zeros(n), free
         self.value = np.inf
         self.proof: Any = None
-        self.goal, self.since = np.inf, 0
+        self.goal, self.since, self.looks, self.lost = np.inf, 0, 0, False
 
     @cached_property
     def source(self) -> Structure:
@@ -269,7 +298,7 @@ class _Member:
 
         better = gap < 0.5 * self.goal
         self.since, self.goal = (0, gap) if better else (self.since + 1, self.goal)
-        stuck = last or self.since > PATIENCE
+        stuck = last or self.since > PATIENCE or self.looks > LOOKS
         if not (stuck or gap <= self.tol * max(1.0, abs(value))):
             return False
         s = self.source
@@ -278,8 +307,35 @@ class _Member:
         if value < self.value or self.proof is None:
             self.x, self.value = x, value
         found = dual_bound(s, x, self._multipliers(y))
+        room = SLACK * (
+            abs(found.lower_bound) + (abs(value) if value < np.inf else 0.0)
+        )
+        found = replace(found, lower_bound=found.lower_bound - room)
         if self.proof is None or found.lower_bound > self.proof.lower_bound:
             self.proof = found
         low = float(_below(np.asarray(self.proof.lower_bound), np.asarray(self.value)))
         self.proof = replace(self.proof, lower_bound=low)
-        return stuck or self.value - low <= self.tol * max(1.0, low, -self.value)
+        self.looks, self.lost = self.looks + 1, last
+        return stuck or self.solved
+
+    @property
+    def solved(self) -> bool:
+        low = self.proof.lower_bound
+        gap = relative_gap(np.asarray(self.value), np.asarray(low))
+        return bool(gap <= self.tol)
+
+    def by_itself(self) -> None:
+        """As one problem, for which there are more ways to a bound."""
+        from subgrad.solvers.structured.front import Run
+
+        run = Run(Problem(self.f), self.x, tol=self.tol)
+        while not (self.solved or run.stuck):
+            run.step()
+            if run.value < self.value:
+                self.x, self.value = run.x, run.value
+            found = run.certificate
+            if (
+                isinstance(found, DualCertificate)
+                and run.lower > self.proof.lower_bound
+            ):
+                self.proof = found

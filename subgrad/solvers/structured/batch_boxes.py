@@ -15,7 +15,8 @@ from subgrad.functions.support import Support
 from subgrad.operators import Matrix, chain
 from subgrad.sets.box import Box, point
 from subgrad.sets.simplex import CappedSimplex
-from subgrad.solvers.structured.boxes import boxes
+from subgrad.solvers.structured.boxes import Boxes, boxes
+from subgrad.solvers.structured.lifts import Lift, lift
 from subgrad.solvers.structured.members import dense, joined, members
 from subgrad.solvers.structured.terms import Structure, Term, parts, unscaled
 from subgrad.univariate.linear import PiecewiseLinear
@@ -45,18 +46,30 @@ class Arrays(NamedTuple):
 
 
 def arrays(f: Function, n: int) -> Arrays:
-    """Those of a batch of functions. NotImplementedError where f has other parts."""
-    s, found = parts(f, n), []
+    """Those of a batch of functions. NotImplementedError where f has other parts.
+
+    Variables of `lift` come after those of f.
+    """
+    s = parts(f, n)
+    found, matrices, lifts, costs = [], [], [], [s.c]
     for t in (part for whole in s.terms for part in _split(whole)):
         a, h = unscaled(t.h)
-        row, low, high, shift, p = _intervals(h, t.op.rows)
-        a = np.asarray(a)[..., None]
-        b = t.b[..., row] + shift
-        found.append((dense(t.op)[..., row, :], b, a * low, a * high, p / a))
+        lifted = _intervals(h, t.op.rows)
+        box, a = lifted.box, np.asarray(a)[..., None]
+        b = t.b[..., box.row] + box.b
+        found.append((b, a * box.low, a * box.high, box.p / a))
+        matrices.append(dense(t.op)[..., box.row, :])
+        lifts.append(lifted.E)
+        costs.append(a * lifted.cost)
     if not found:
         raise NotImplementedError("f has no term but quadratics of single variables")
-    matrices, *rest = ([part[k] for part in found] for k in range(5))
-    return Arrays(s.q, s.c, joined(matrices, -2), *map(joined, rest))
+    A, c = joined(matrices, -2), joined(costs)
+    if more := c.shape[-1] - n:
+        from scipy.linalg import block_diag
+
+        A = joined([A, block_diag(*lifts).T])
+    q = joined([s.q, np.zeros(more)])
+    return Arrays(q, c, A, *(joined([part[k] for part in found]) for k in range(4)))
 
 
 def summed(s: Structure, y: Array) -> tuple[Array, ...]:
@@ -65,7 +78,7 @@ def summed(s: Structure, y: Array) -> tuple[Array, ...]:
     for t in s.terms:
         total = np.zeros((*y.shape[:-1], t.op.rows))
         for part in _split(t):
-            row = _intervals(unscaled(part.h)[1], part.op.rows)[0]
+            row = _intervals(unscaled(part.h)[1], part.op.rows).box.row
             each = y[..., at : at + len(row)]
             at += len(row)
             to = row[:, None] == np.arange(part.op.rows)
@@ -75,8 +88,8 @@ def summed(s: Structure, y: Array) -> tuple[Array, ...]:
     return tuple(out)
 
 
-def _intervals(h: Function, m: int) -> tuple[Any, ...]:
-    """Rows, low, high, shift and p of an atom of m arguments, which may be a batch."""
+def _intervals(h: Function, m: int) -> Lift:
+    """Those of an atom of m arguments, which may be a batch."""
     if isinstance(h, Separable) and h.phi.batch and h.weights is None:
         phi = h.phi
         if not isinstance(phi, PiecewiseLinear) or not np.isfinite(phi.slopes).all():
@@ -86,31 +99,36 @@ def _intervals(h: Function, m: int) -> tuple[Any, ...]:
         low, high = s[..., :-1].copy(), s[..., 1:].copy()
         high[..., 1:] -= low[..., 1:]
         low[..., 1:] = 0.0
-        each = [np.repeat(a, m, axis=-1) for a in (low, high, -t)]
-        return np.tile(np.arange(m), K), *each, np.zeros(K * m)
+        low, high, b = (np.repeat(a, m, axis=-1) for a in (low, high, -t))
+        row = np.tile(np.arange(m), K)
+        return _plain(Boxes(b, np.zeros(K * m), low, high, row))
     if isinstance(h, Support | Indicator) and h._body(m).batch:
-        return _ends(h, m)
-    found = boxes(h, m)
+        return _plain(_ends(h, m))
+    found = lift(h, m)
     if found is None:
         raise NotImplementedError(f"a batch of problems with {h!r}")
-    return found.row, found.low, found.high, found.b, found.p
+    return found
 
 
-def _ends(h: Support | Indicator, m: int) -> tuple[Any, ...]:
+def _plain(box: Boxes) -> Lift:
+    return Lift(box, np.zeros((0, len(box.row))), np.zeros(0))
+
+
+def _ends(h: Support | Indicator, m: int) -> Boxes:
     """The same of a batch of boxes, infinite or equal in the same places."""
     S, zero = h._body(m), np.zeros(m)
     if not isinstance(S, Box):
         raise NotImplementedError(f"a batch of problems with {h!r}")
     low, up = (np.broadcast_to(e, (*S.batch, m)) for e in (S.lower, S.upper))
     if isinstance(h, Support):
-        return np.arange(m), low, up, zero, zero
+        return Boxes(zero, zero, low, up, np.arange(m))
     kinds = np.stack([low == up, np.isfinite(low), np.isfinite(up)])
     kinds = kinds.reshape(3, -1, m)
     found = boxes(members(h, (0,) * len(S.batch)), m)
     if found is None or np.any(kinds != kinds[:, :1]):
         raise NotImplementedError("a batch of problems with constraints of all kinds")
     t = np.where(found.high > 0, up[..., found.row], low[..., found.row])
-    return found.row, found.low, found.high, -t, found.p
+    return replace(found, b=-t)
 
 
 def _split(t: Term) -> list[Term]:

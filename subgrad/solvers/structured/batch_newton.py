@@ -273,21 +273,23 @@ class BatchNewton:
 
         With p the prox of h / σ whose multiplier is Y, h*(Y) = <Y, p> - h(p).
         """
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            return self._look(at)
+
+    def _look(self, at: Array) -> tuple[Array, Array]:
         part, sigmas = self.blocks.at(at), self.sigmas[at]
         x, z, q, c = self.x[at], self.z[at], self.q[at], self.c[at]
         each = sigmas[:, part.label]
         y = part.dual_prox(self.y[at] + each * z, sigmas)
         moved = (y - self.y[at]) / each
-        with np.errstate(invalid="ignore"):
-            there, here = part.values(z - moved), part.values(z)
-            lost = np.stack([np.abs(y * moved)[:, k].sum(-1) for k in part.cuts], -1)
-            gain = np.stack([(y * moved)[:, k].sum(-1) for k in part.cuts], -1)
-            more = np.abs(here - there - gain)
-            apart = np.where(np.isfinite(more), more, lost).sum(-1)
+        there, here = part.values(z - moved), part.values(z)
+        lost = np.stack([np.abs(y * moved)[:, k].sum(-1) for k in part.cuts], -1)
+        gain = np.stack([(y * moved)[:, k].sum(-1) for k in part.cuts], -1)
+        more = np.abs(here - there - gain)
+        apart = np.where(np.isfinite(more), more, lost).sum(-1)
         value = np.where(np.isfinite(here), here, there).sum(-1)
         r = np.abs(q * x + c + part.adjoint(y))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            cost = np.where(q > 0, r * r / (2 * q), r * np.abs(x)).sum(-1)
+        cost = np.where(q > 0, r * r / (2 * q), r * np.abs(x)).sum(-1)
         value = value + self.offset[at] + np.vecdot(x, q * x / 2 + c)
         return value, apart + cost
 

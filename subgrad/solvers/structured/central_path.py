@@ -41,16 +41,16 @@ LARGE = 1e5  # times the weight of other rows: that of equations
 
 def _mean(a: Array, some: Array, none: float) -> Array:
     """Of these entries of the last axis, which is kept; or `none`."""
-    a, some = np.broadcast_arrays(a, some)
-    count = some.sum(-1, keepdims=True)
-    mean = np.where(some, a, 0.0).sum(-1, keepdims=True) / np.maximum(count, 1)
+    kept = np.where(some, a, 0.0)
+    count = some.sum(-1, keepdims=True) * (kept.shape[-1] // some.shape[-1])
+    mean = kept.sum(-1, keepdims=True) / np.maximum(count, 1)
     return np.where(count > 0, mean, none)
 
 
 def _once(a: Array) -> Array:
     """Entries of the last axis that are equal as one of them."""
     first = a[..., :1]
-    return first.copy() if np.array_equal(a, np.broadcast_to(first, a.shape)) else a
+    return first.copy() if (a == first).all() else a
 
 
 def _at(a: Array, at: slice) -> Array:
@@ -143,10 +143,13 @@ class Path:
         lift = unit * _mean(np.abs(g) / unit, unit > 0, 0.0)
         lift = np.minimum(lift, np.abs(g).max(-1, keepdims=True))
         lift = np.where(lift > 0, lift, size)
-        self.lam = np.maximum(-self.sign * g, 0) + lift
+        self.lam = -self.sign * g
+        np.maximum(self.lam, 0, out=self.lam)
+        self.lam += lift
         if self.within is not None:
             self.lam *= self.within
-        self.s = self.sign * (self.y - self.ends)
+        self.s = self.y - self.ends
+        self.s *= self.sign
         if self.within is not None:
             np.copyto(self.s, 1.0, where=~self.within)
         self.r = np.empty_like(self.x)
@@ -212,24 +215,25 @@ class Path:
 
         By the step dy to μ = 0, of which s dλ + λ ds = -s λ is all but - ds dλ.
         """
-        wanted, cuts = np.empty_like(self.s), self.rows
-        mu = cross = bend = least = most = np.zeros(())
-        for at in cuts:
+        wanted = np.empty_like(self.s)
+        mu: Any = 0.0
+        cross = bend = least = most = mu
+        for at in self.rows:
             s, lam = self.s[..., at], self.lam[..., at]
             ds, move = self._moves(dy, at)
             least = np.minimum(least, move.min(axis=(0, -1)))
             most = np.maximum(most, move.max(axis=(0, -1)))
-            mu = mu + np.vecdot(s, lam).sum(0)
-            cross = cross + np.vecdot(ds, lam).sum(0)
+            mu = np.vecdot(s, lam).sum(0) + mu
+            cross = np.vecdot(ds, lam).sum(0) + cross
             # dλ = -λ (1 + ds / s)
             move += 1
             move *= lam
             second = np.multiply(move, ds, out=wanted[..., at])
-            bend = bend + second.sum((0, -1))
+            bend = second.sum((0, -1)) + bend
         ay, ax = 1 / np.maximum(-least, 1), 1 / np.maximum(1 + most, 1)
         after = mu + ay * cross - ax * (mu + cross) - ay * ax * bend
         target = np.fmax((after / mu) ** 3, LEAST) * mu / self.sides
-        for at in cuts:
+        for at in self.rows:
             part = wanted[..., at]
             part += target[..., None]
             part /= self.s[..., at]
@@ -243,14 +247,15 @@ class Path:
 
     def _lengths(self, dy: Array, dlam: Array) -> tuple[Array, Array, Array]:
         """Of the step of λ and of y, and the sum of dλ; in its place it is found."""
-        near = steep = total = np.zeros(())
+        near: Any = 0.0
+        steep = total = near
         for at in self.rows:
             lam, part = self.lam[..., at], dlam[..., at]
             _, move = self._moves(dy, at)
             near = np.minimum(near, move.min(axis=(0, -1)))
             move *= lam
             part -= move
-            total = total + part.sum((0, -1))
+            total = part.sum((0, -1)) + total
             ratio = np.divide(part, lam, out=move)
             if self.within is not None:
                 np.copyto(ratio, 0.0, where=~_at(self.within, at))
@@ -264,15 +269,14 @@ class Path:
         # Rounding of y must not take away a distance to an end.
         least = np.where(ay > 0, (1 - SHORT) / 2, 1.0)
         for at in self.rows:
-            s, part = self.s[..., at], dlam[..., at]
+            s, lam, z = self.s[..., at], self.lam[..., at], self.z[..., at]
+            part, y, step = dlam[..., at], dy[..., at], dz[..., at]
             part *= ax
-            self.lam[..., at] += part
-            y = dy[..., at]
+            lam += part
             y *= ay
             y += self.y[..., at]
-            z = dz[..., at]
-            z *= ax
-            self.z[..., at] += z
+            step *= ax
+            z += step
             s *= least
             away = np.subtract(y, _at(self.ends, at), out=part)
             away *= self.sign
@@ -285,8 +289,10 @@ class Path:
 
     def look(self) -> tuple[Array, Array]:
         """The value at x, and about how far the bound by y is below it."""
-        value = apart = np.zeros(())
-        size = 1 + np.abs(self.b).max(-1, keepdims=True)
+        value: Any = 0.0
+        apart = value
+        if not self.plain:
+            room = HOLDS * (1 + np.abs(self.b).max(-1, keepdims=True))
         with np.errstate(all="ignore"):
             for at in self.rows:
                 y, z = self.y[..., at], self.z[..., at]
@@ -298,17 +304,17 @@ class Path:
                     on = np.minimum(np.maximum(z / p, low), high)
                     best = np.where(p > 0, on, best)
                     # Of constraints that hold up to rounding.
-                    near = np.isinf(best) & (np.abs(z) <= HOLDS * size)
+                    near = np.isinf(best) & (np.abs(z) <= room)
                     best = np.where(near, y, best)
                     each = np.where(z == 0, 0.0, best * z)
                     each = each - np.where(p > 0, p * best * best, 0.0) / 2
-                value = value + each.sum(-1)
-                apart = apart + (each - y * (z - p * y / 2)).sum(-1)
+                value = each.sum(-1) + value
+                apart = (each - y * (z - p * y / 2)).sum(-1) + apart
             for at in slices(self.x.shape[-1], WIDTH):
                 x, q, r = self.x[..., at], self.q[..., at], np.abs(self.r[..., at])
-                value = value + np.vecdot(x, q * x / 2 + self.c[..., at])
+                value = np.vecdot(x, q * x / 2 + self.c[..., at]) + value
                 cost = np.where(q > 0, r * r / (2 * q), r * np.abs(x))
-                apart = apart + cost.sum(-1)
+                apart = cost.sum(-1) + apart
         return value, apart
 
     def keep(self, some: Any) -> None:

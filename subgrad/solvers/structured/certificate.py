@@ -109,7 +109,7 @@ def dual_bound(
 ) -> DualCertificate:
     """The certificate of these multipliers, moved into the domains first."""
     raw, blur, moved = _bound(s, x, _settled(s, multipliers), radius, room)
-    bound = raw - 2 * ULPS * EPS * blur
+    bound = raw - 2 * ULPS * EPS * blur if np.isfinite(raw) else -np.inf
     return DualCertificate(x, moved, bound, radius, constraint, whole, room)
 
 

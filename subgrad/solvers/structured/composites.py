@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from subgrad._check import Array
-from subgrad.affine import Diagonal, Matrix, Operator, chain
+from subgrad.affine import Diagonal, Matrix, Operator, chain, identity
 from subgrad.calculus.block_compose import BlockComposition
 from subgrad.calculus.block_sum import BlockSum
 from subgrad.calculus.compose import Composition
@@ -94,10 +94,21 @@ def composed(f: Function, op: Operator, b: Array) -> list[Term]:
     if op.batch or np.ndim(b) > 1 or np.shape(f._value(np.zeros(op.rows))):
         return plain
     try:
+        if isinstance(f, BlockComposition) and isinstance(unscaled(f.h)[1], Norm2):
+            return [_of_norms(f, op, b)]
         h, parts = _outer(f, op, b)
         return _assembled(h, [Piece(p, op.cols) for p in parts])
     except NotImplementedError:
         return plain
+
+
+def _of_norms(f: BlockComposition, op: Operator, b: Array) -> Term:
+    """h of the norms of many blocks, without a term for each."""
+    a, one, none = unscaled(f.h)[0], np.ones(f.m), np.zeros(f.m)
+    kind = Rounds(np.full(f.m, f.k), np.arange(f.m), one, none, f.m)
+    rows = _stacked([_times(a, op), Matrix(np.zeros((f.m, op.cols)))])
+    shift = np.concatenate([a * np.broadcast_to(b, op.rows), none])
+    return Term(Composed(_rising(f.H, one > 0), [kind]), rows, shift)
 
 
 @singledispatch
@@ -111,21 +122,28 @@ def _(f: Maximum, op: Operator, b: Array) -> Any:
     parts = list[list[Term]]()
     for p in f.parts:
         terms = _parts(p, op, b)
-        a, h = unscaled(terms[0].h) if len(terms) == 1 else (1.0, None)
-        parts += _rows(terms[0], a) if isinstance(h, MaxEntry) else [terms]
+        bent = [t for t in terms if not isinstance(unscaled(t.h)[1], Affine)]
+        flat = [t for t in terms if isinstance(unscaled(t.h)[1], Affine)]
+        if len(bent) == 1 and isinstance(unscaled(bent[0].h)[1], MaxEntry | NormInf):
+            # Of affine functions itself.
+            parts += [[*flat, t] for t in _rows(bent[0])]
+        else:
+            parts.append(terms)
     return Maxima(np.ones(1), len(parts)), parts
 
 
-def _rows(t: Term, a: float) -> list[list[Term]]:
-    """The entries of a map, each an affine function."""
-    A = matrix(t.op)
+def _rows(t: Term) -> list[Term]:
+    """The entries of a map, and those of a norm with both signs."""
+    A, (a, h) = matrix(t.op), unscaled(t.h)
     if A is None:
-        raise NotImplementedError
-    A = np.asarray(A if isinstance(A, np.ndarray) else A.toarray())
-    return [
-        [Term(Linear(a * row, a * e), Diagonal(np.ones(1), len(row)), 0 * row)]
-        for row, e in zip(A, np.broadcast_to(t.b, len(A)), strict=True)
-    ]
+        raise NotImplementedError("the rows of a map known by its products")
+    A = a * np.asarray(A if isinstance(A, np.ndarray) else A.toarray())
+    b = a * np.broadcast_to(t.b, len(A))
+    if isinstance(h, NormInf):
+        A, b = np.concatenate([A, -A]), np.concatenate([b, -b])
+    n = A.shape[1]
+    each = zip(A, b, strict=True)
+    return [Term(Linear(row, e), identity(n), np.zeros(n)) for row, e in each]
 
 
 @_outer.register
@@ -241,28 +259,30 @@ def _assembled(h: Any, pieces: list[Piece]) -> list[Term]:
     each = [(i, t) for i, p in enumerate(pieces) for t in p.terms]
     if not each:
         return [*out, Term(_plain(h), *last)]
-    rounds = [(i, *found) for i, t in each for found in _round(t)]
+    rounds = [(i, found) for i, t in each if (found := _round(t)) is not None]
     lines = dict[Any, list[tuple[int, Term, float]]]()
     kinds, maps = list[Any](), list[tuple[Operator, Array]]()
     if rounds:
-        kinds.append(Rounds([(A.rows, i, w, c) for i, A, _, w, c in rounds], k))
-        maps += [(A, e) for _, A, e, _, _ in rounds]
+        sizes, w, c = (np.concatenate([r[j] for _, r in rounds]) for j in (2, 3, 4))
+        piece = np.repeat([i for i, _ in rounds], [len(r[2]) for _, r in rounds])
+        kinds.append(Rounds(sizes, piece, w, c, k))
+        maps += [(r[0], r[1]) for _, r in rounds]
     for i, t in each:
         a, g = unscaled(t.h)
-        if _round(t):
+        if _round(t) is not None:
             continue
         if isinstance(g, Separable) and g.weights is None and not g.phi.batch:
             lines.setdefault(id(g.phi), []).append((i, t, a))
         else:
             kinds.append(One(_checked(t), t.op.rows, i, k))
             maps.append((t.op, t.b))
-    for found in lines.values():
-        sizes = [t.op.rows for _, t, _ in found]
-        w = np.repeat([a for _, _, a in found], sizes)
-        owner = np.repeat([i for i, _, _ in found], sizes)
-        phi = unscaled(_checked(found[0][1]))[1].phi  # type: ignore[attr-defined]
+    for same in lines.values():
+        rows = [t.op.rows for _, t, _ in same]
+        w = np.repeat([a for _, _, a in same], rows)
+        owner = np.repeat([i for i, _, _ in same], rows)
+        phi = unscaled(_checked(same[0][1]))[1].phi  # type: ignore[attr-defined]
         kinds.append(Lines(phi, w, owner, k))
-        maps += [(t.op, t.b) for _, t, _ in found]
+        maps += [(t.op, t.b) for _, t, _ in same]
     op = _stacked([*(A for A, _ in maps), last[0]])
     shift = np.concatenate([np.broadcast_to(e, A.rows) for A, e in (*maps, last)])
     return [*out, Term(Composed(h, kinds), op, shift)]
@@ -291,28 +311,28 @@ def _common(h: Maxima, pieces: list[Piece]) -> list[Term]:
     return out
 
 
-def _round(t: Term) -> list[tuple[Operator, Array, float, float]]:
-    """The map, shift, w and c of w |z| or c/2 |z|², none of something else.
+def _round(t: Term) -> tuple[Operator, Array, Array, Array, Array] | None:
+    """Map, shift, sizes, w and c of the w |z| or c/2 |z|² that it is the sum of.
 
     w and c are 1: weights in the map keep z as large as the values of the pieces.
     """
     a, h = unscaled(t.h)
-    op, b = t.op, t.b
-    if isinstance(h, Norm2) or (isinstance(h, Norm1) and op.rows == 1):
-        return [(_times(a, op), a * b, 1.0, 0.0)]
-    if isinstance(h, Quadratic) and op.rows <= SPECTRUM:
+    op, b, one, none = t.op, t.b, np.ones(1), np.zeros(1)
+    if isinstance(h, Norm1):
+        each = np.ones(op.rows)
+        return _times(a, op), a * b, each.astype(int), each, 0 * each
+    if isinstance(h, Norm2):
+        return _times(a, op), a * b, np.array([op.rows]), one, none
+    if isinstance(h, Quadratic) and op.rows <= SPECTRUM and h._spectrum[0].any():
         w, V = h._spectrum
-        on = w > 0
-        half = Matrix(np.sqrt(w[on])[:, None] * V[:, on].T)
+        half = Matrix(np.sqrt(w[w > 0])[:, None] * V[:, w > 0].T)
         op, b, c = chain(half, op), half.forward(b), a
     elif isinstance(h, SquaredNorm):
         c = a * float(h.c)
     else:
-        return []
-    if not op.rows:
-        return []
+        return None
     root = np.sqrt(c)
-    return [(_times(root, op), root * b, 0.0, 1.0)]
+    return _times(root, op), root * b, np.array([op.rows]), none, one
 
 
 def _times(a: float, op: Operator) -> Operator:

@@ -67,12 +67,16 @@ def _tilted(
     A: Array, c: Array, moved: Any, y: Array, square: float, near: float
 ) -> Array | None:
     """y in the domains with |c + Aᵀ y| <= near, by Nesterov's method with restarts."""
-    z, t, last = y, 1.0, np.inf
-    for _ in range(STEPS):
+    z, t, last, mark = y, 1.0, np.inf, np.inf
+    for k in range(STEPS):
         new = moved(z - A @ (c + z @ A) / square)
         error = float(np.linalg.norm(c + new @ A))
         if error <= near:
             return new
+        if k % 50 == 49:
+            if error > 0.5 * mark:
+                return None  # such a slope is out of reach
+            mark = error
         t = 1.0 if error > last else t
         faster = (1 + np.sqrt(1 + 4 * t * t)) / 2
         z = new + (t - 1) / faster * (new - y)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,14 @@ def dual_set(h: Function, n: int) -> Set | None:
         return h._body(n)
     if isinstance(h, Separable | Indicator):
         return None
-    star = h.conjugate()
+    star = _conjugate(h)
     return star._body(n) if isinstance(star, Indicator) else None
+
+
+@lru_cache(16)
+def _conjugate(g: Function) -> Function:
+    """g*, for which some atoms look at much: once in a run."""
+    return g.conjugate()
 
 
 def _weights(g: Function) -> Any:
@@ -62,7 +69,7 @@ def to_domain(h: Function, y: Array) -> Array:
             # The polar of the recession cone (Rockafellar, Convex Analysis, 14.2.1).
             y = y - C.recession_cone()._project(y)
     else:
-        moved = g.conjugate()._to_domain(y)
+        moved = _conjugate(g)._to_domain(y)
         if np.array_equal(moved, y):
             return given
         y = moved
@@ -80,4 +87,4 @@ def conjugate_value(h: Function, y: Array) -> float:
         # y / a may be beyond an end by rounding.
         star: Any = g._star  # type: ignore[attr-defined]
         return a * float(np.sum(w * star._value(np.clip(y / (a * w), *star.ends))))
-    return a * float(g.conjugate()._value(y / a))
+    return a * float(_conjugate(g)._value(y / a))

@@ -34,6 +34,7 @@ from subgrad.core import Function
 from subgrad.solvers.structured.summands import Columns, Rounds
 
 ROUNDS = 300
+LARGE = 1e30
 EPS = float(np.finfo(np.float64).eps)
 
 
@@ -66,9 +67,10 @@ class Composed(Function):
     def _heights(self, x: Array, mu: Array) -> tuple[Array, Array]:
         """f_i(p_i) + t_i - μ_i and D_i."""
         phi, D = x[self.inner :] - mu, np.ones(self.k)
-        for p, z in self._each(x):
-            value, bend = p.heights(z, mu)
-            phi, D = phi + value, D + bend
+        with np.errstate(over="ignore", invalid="ignore"):
+            for p, z in self._each(x):
+                value, bend = p.heights(z, mu)
+                phi, D = phi + value, D + bend
         return phi, D
 
     def _value(self, x: Array) -> Array:
@@ -88,13 +90,18 @@ class Composed(Function):
         if self._last is not None and self._last[0] == sigma:
             if np.array_equal(self._last[1], x):
                 return self._last[2]
-        mu, share, h = np.zeros(self.k), 1.0, self.h
-        old = mu
-        for _ in range(ROUNDS):
-            phi, D = self._heights(x, mu)
+        old, share, h = np.zeros(self.k), 1.0, self.h
+        # Steps from a weight 0 with so large a slope would be none.
+        phi, D = self._heights(x, old)
+        wild = ~(D < LARGE)
+        mu = np.where(wild, 1 / sigma, 0.0)
+        for k in range(ROUNDS):
+            if k or wild.any():
+                phi, D = self._heights(x, mu)
             steps = sigma / D if h.apart else np.full(self.k, sigma / D.max())
             at = sigma * mu + steps * phi
             new = h.prox(at, steps) / sigma
+            new = np.where(wild, np.maximum(new, 0.1 * mu), new)
             move = new - mu
             size = float(np.abs(new).max() + np.abs(phi / D).max())
             if float(np.abs(move).max()) <= 16 * EPS * size:
@@ -163,7 +170,8 @@ class Composed(Function):
         if U is not None:
             U = np.pad(U, ((0, 0), (self.n, 0)))
         total = np.concatenate([W, own]), np.concatenate([t, shift + slopes])
-        return *total, loss + more / 2, U, vstack([eye_array(self.n), R]).tocsr()
+        both = vstack([eye_array(self.n, format="csr"), R], format="csr")
+        return *total, loss + more / 2, U, both
 
     def _prox(self, x: Array, t: Array) -> Array:
         t = np.asarray(t)

@@ -188,6 +188,11 @@ class Form:
         """0, or the point of a set that x must lie in that is nearest to 0."""
         return np.zeros(self.n) if self.dual else self.source.member
 
+    @cached_property
+    def free(self) -> Term | None:
+        """The atom without multiplier, see `base`."""
+        return base(self.source)
+
     def linear(self, x: Array) -> Array:
         """A x, all blocks one after the other."""
         if len(self.blocks) == 1:
@@ -224,9 +229,8 @@ class Form:
         terms = self.source.terms
         if not self.dual:
             # The blocks are the terms, in their order.
-            free = base(self.source)
             return x, tuple(
-                None if t is free else y[at]
+                None if t is self.free else y[at]
                 for t, at in zip(terms, self.cuts, strict=True)
             )
         at, out = 0, list[Any]()

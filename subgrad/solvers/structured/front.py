@@ -61,7 +61,7 @@ class Structured:
     proximal method of multipliers (up to 30 Newton steps), or 32 primal-dual ones:
     `structured.choice` says which when. Multipliers that are found on the way bound f
     from below (`DualCertificate`): the gap of the result is proved. A batch of problems
-    is solved in one step, where its multipliers lie in boxes. BLAS uses one thread.
+    is solved in one step, each with a certificate of its own. BLAS uses one thread.
 
     `dual` are multipliers to start from, such as the `dual` of an earlier Result. With
     interior points a bound is looked for when the gap is about `tol` max(1, |f|).
@@ -226,11 +226,9 @@ class Run:
         rough = rough if np.isfinite(rough) else 0.0
         due = getattr(self.method, "due", None)
         look = due is None or due() or self.stuck
-        if look and not rough > self.tol * max(1.0, abs(self.value)):
-            try:
-                self._offer(y, far)
-            except NotImplementedError:
-                pass  # too little is known of an atom there: no bound
+        look = look and not rough > self.tol * max(1.0, abs(self.value))
+        if look:
+            self._offer(y, far)
         if before is not None and not np.isfinite(self.value):
             self._look_for_emptiness(before, y, x)
         self.looks += 1
@@ -242,8 +240,19 @@ class Run:
         better = size < 0.5 * self.goal
         self.since = 0 if better else self.since + 1
         self.goal = size if better else self.goal
+        if self.stuck and not look:
+            self._offer(y, far)  # there is no other step
 
     def _offer(self, y: tuple[Any, ...], far: float | None) -> None:
+        """A better bound, if there is one."""
+        try:
+            # Along a ray points are as far as numbers go.
+            with np.errstate(over="ignore", invalid="ignore"):
+                self._search(y, far)
+        except NotImplementedError:
+            pass  # too little is known of an atom there
+
+    def _search(self, y: tuple[Any, ...], far: float | None) -> None:
         """Looks for a better bound.
 
         Where none is found minimisers are looked for by other multipliers: those of the
@@ -270,7 +279,7 @@ class Run:
             self.searches += 1
             if around := corners(s, self.x, first.multipliers):
                 self.rooms.append(around)
-                self._offer(y, far)
+                self._search(y, far)
 
     def _look_for_emptiness(self, old: Any, new: Any, x: Array) -> None:
         moves = tuple(

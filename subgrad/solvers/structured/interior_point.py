@@ -22,7 +22,7 @@ from subgrad.solvers.structured.reach import distance
 EPS = float(np.finfo(np.float64).eps)
 ULPS = 8
 TOGETHER = 250_000  # numbers in the matrices of a batch, or in its b
-FIRST = 3  # steps before a batch is looked at
+FIRST = 3  # steps before anything is looked at
 
 
 def reach(
@@ -183,9 +183,10 @@ def _solved(path: Path, gap: float, steps: int) -> Boxed:
 class InteriorPoint:
     """The method on one form: x, y and z = A x + b after `step()`s.
 
-    It begins at x if that is given, but inside the boxes whatever y is. `system` solves
-    the linear systems: `system.width` is how far apart the entries of sparse ones are.
-    ValueError where an atom is none of boxes, or a map is known by products only.
+    It begins at x if that is given and nothing is lifted, but inside the boxes whatever
+    y is. `system` solves the linear systems: `system.width` is how far apart the
+    entries of sparse ones are. Atoms are made boxes by `lifts`; ValueError where one is
+    not, or a map is known by products only.
     """
 
     def __init__(
@@ -208,7 +209,7 @@ class InteriorPoint:
             system = Lifted(system, found.E, q)
             q, c = np.append(q, np.zeros(more)), np.append(c, found.cost)
             x = None
-        self.path = Path(system, q, c, box, x)
+        self.path, self.steps = Path(system, q, c, box, x), FIRST
         self._read()
 
     def _read(self) -> None:
@@ -236,6 +237,8 @@ class InteriorPoint:
         return float(self.path.look()[1])
 
     def step(self) -> None:
-        """One step of the predictor and the corrector."""
-        self.path.step()
+        """One step of the predictor and the corrector; at first some of them."""
+        for _ in range(self.steps):
+            self.path.step()
+        self.steps = 1
         self._read()

@@ -202,7 +202,8 @@ class Lifted:
     def factor(self, D: Array) -> Any:
         saddle, n, E = self.base.factor(D), self.n, self.E
         none = np.zeros(n)
-        dX, dY, dZ = (np.stack(a) for a in zip(*(saddle(none, e.copy()) for e in E)))
+        each = [saddle(none, e.copy()) for e in E]
+        dX, dY, dZ = (np.stack(a) for a in zip(*each, strict=True))
         dZ += E
         solve = cholesky((dZ * D) @ dZ.T + (dX * self.q) @ dX.T)
 

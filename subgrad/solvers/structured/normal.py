@@ -11,6 +11,8 @@ times. Nothing as large as A is made of it, but its stencils.
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import iadd
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,7 @@ from subgrad.solvers.structured.sparse_systems import (
     slices,
 )
 
+LARGE = 1_000_000  # numbers in a matrix from which on its rows are taken by slices
 OUTER = 10_000_000  # numbers in the products of the columns of a matrix
 SMALL = 20  # matrices of a batch that are factored by operations on the whole batch
 
@@ -62,7 +65,7 @@ class Dense:
 
     def balance(self) -> Any:
         """How large multipliers are against values, by q."""
-        square = np.vecdot(self.A, self.A).sum(-1)
+        square = np.einsum("...ij,...ij->...", self.A, self.A)
         q = self.q.sum(-1)
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.where(q > 0, q, self.q.shape[-1]) / square
@@ -73,10 +76,7 @@ class Dense:
         A, y = self.A, np.abs(y)
         if A.ndim > 2:
             return np.vecmat(y, np.abs(A))
-        total = np.zeros((*y.shape[:-1], A.shape[1]))
-        for at in slices(*A.shape):
-            total += y[..., at] @ np.abs(A[at])
-        return total
+        return reduce(iadd, (y[..., at] @ np.abs(A[at]) for at in slices(*A.shape)))
 
     def gram(self, D: Array) -> Array:
         """Aᵀ D A."""
@@ -85,11 +85,9 @@ class Dense:
             return (D @ self.outer).reshape(*D.shape[:-1], n, n)
         if self.batch:
             return (D[..., None] * A).mT @ A
-        H, root = np.zeros((n, n)), np.sqrt(D)[:, None]
-        for at in slices(*A.shape):
-            B = root[at] * A[at]
-            H += B.T @ B
-        return H
+        root, rows = np.sqrt(D)[:, None], slices(*A.shape)
+        parts = (root[at] * A[at] for at in (rows if A.size > LARGE else [slice(None)]))
+        return reduce(iadd, (B.T @ B for B in parts))
 
     def factor(self, D: Array) -> Saddle:
         if self.thin:

@@ -187,7 +187,7 @@ def _reach_by(
     r, L = s.q * x + s.c, s.offset + float((s.q * x / 2 + s.c) @ x)
     parts, spread, size, charges = list[Any](), 0.0, 0.0, 0.0
     # q d²/2 >= q w d - q w²/2, for any w.
-    w = np.abs(x).mean() + EPS
+    w = np.abs(x).mean() + EPS if s.q.any() else 0.0
     rows, spread = int(np.count_nonzero(s.q)), float(s.q.sum()) * w**2 / 2
     for t, y, length in zip(s.terms, multipliers, s.lengths, strict=True):
         r, z = r + t.op.adjoint(y), t.op.forward(x) + t.b

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import singledispatch
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -29,6 +30,7 @@ from subgrad.functions.linear import Affine, Linear
 from subgrad.functions.norms import GroupNorm, Norm1
 from subgrad.functions.quadratic import SquaredNorm
 from subgrad.functions.separable import Separable
+from subgrad.functions.support import Support
 from subgrad.sets.box import Box
 from subgrad.solvers.structured.augmented_lagrangian import AugmentedLagrangian
 from subgrad.solvers.structured.form import Block, Form, Remembered, _Star
@@ -39,8 +41,19 @@ ROUNDS = 20
 NEAR = 1e6  # times the unit: the largest weight to start with
 LARGE = 2**16  # entries of the matrix
 Part = Callable[[Array], Function]
-# Products between rows: for the next problem with the same map.
-KEPT: WeakKeyDictionary[Operator, tuple[Array, Array]] = WeakKeyDictionary()
+
+
+class Known(NamedTuple):
+    """Products G = K Kᵀ between `rows` of a map K, and z = K u."""
+
+    rows: Array
+    G: Array
+    u: Array
+    z: Array
+
+
+# For the next problem with the same map.
+KEPT: WeakKeyDictionary[Operator, Known] = WeakKeyDictionary()
 
 
 @singledispatch
@@ -56,6 +69,14 @@ def pieces(h: Function) -> tuple[Array | None, Part]:
 @pieces.register(SquaredNorm)
 def _(h: Function) -> tuple[Array | None, Part]:
     return None, lambda at: h
+
+
+@pieces.register
+def _(h: Support) -> tuple[Array | None, Part]:
+    C = getattr(h, "S", None)
+    if not isinstance(C, Box):
+        raise NotImplementedError(f"{type(h).__name__} of some of its entries")
+    return None, lambda at: Support(Box._raw(C.lower[at], C.upper[at]))
 
 
 @pieces.register
@@ -127,19 +148,21 @@ class Sieve:
     """The method on the rows of one block; x, y and `step()` as there.
 
     `rows` are their numbers; `rest` the largest entry of the proximal point in the
-    others, against the largest of all.
+    others, against the largest of all; `passes` counts products with all rows.
     """
+
+    patience = 24  # steps without progress: with other rows it may come
 
     def __init__(self, form: Form, x: Array | None, y: Array | None) -> None:
         (self.block,) = form.blocks
         self.form = form
         self.labels, self.part = pieces(self.block.h)
-        self.newtons, self.passes, self.rest = 0, 0, 0.0
+        self.passes, self.rest = 0, 0.0
         if x is None and y is not None and np.count_nonzero(y) > len(y) / 4:
             y = None  # a point that is not sparse says nothing
         rows = np.zeros(len(form.b), bool) if y is None else y != 0
         u = self._first() if x is None else x
-        z = self._slopes(u)
+        z = self._near(u)
         if np.all(form.q > 0):
             share = FIRST
             sigma = _square(u) * float(form.q.mean()) / (_square(z) or 1.0)
@@ -185,8 +208,13 @@ class Sieve:
         """Steps of the multipliers, until no other row asks to be added."""
         for _ in range(ROUNDS):
             self.inner.step()
-            self._keep()
+            alone = self.inner.strong or self.here.all()
+            if self.inner.failures > 1 and not alone:
+                # Equations may have no solution in these entries alone.
+                self.inner = self._restricted(np.ones_like(self.here), None, None)
+                self.inner.step()
             z = self._slopes(self.x)
+            self._keep(z)
             size = self._found(z, self.inner.sigma, self.here)
             top = float(np.abs(self.inner.y).max(initial=0.0))
             self.rest = float(size.max(initial=0.0)) / (top or 1.0)
@@ -196,7 +224,8 @@ class Sieve:
             old, y = self.inner, self.y[rows]
             self.inner = self._restricted(rows, old.x, y)
             self.inner.sigma, self.inner.grow = old.sigma, old.grow
-            self.inner.newtons, self.inner.failures = old.newtons, old.failures
+            self.inner.steps, self.inner.failures = old.steps, old.failures
+            self.inner.newtons = old.newtons
             if self.due():
                 break
 
@@ -210,6 +239,15 @@ class Sieve:
     def _slopes(self, u: Array) -> Array:
         self.passes += 1
         return self.form.linear(u) + self.form.b
+
+    def _near(self, u: Array) -> Array:
+        """The same where an earlier problem ended, from its product."""
+        known = KEPT.get(self._map)
+        if known is not None and (size := _square(known.u)) > 0:
+            t = float(u @ known.u) / size
+            if np.all(np.abs(u - t * known.u) <= 1e-12 * np.abs(u).max()):
+                return t * known.z + self.form.b
+        return self._slopes(u)
 
     def _found(self, z: Array, sigma: float, here: Array) -> Array:
         """How far the proximal point is from 0, with the rows `here` at their best."""
@@ -240,10 +278,9 @@ class Sieve:
         inner = AugmentedLagrangian(form, x, y)
         known, products = KEPT.get(self._map), inner.systems.products
         if known is not None and products is not None:
-            at, G = known
-            on = here[at]
+            on = here[known.rows]
             place = np.cumsum(here) - 1
-            products.learn(place[at[on]], G[np.ix_(on, on)])
+            products.learn(place[known.rows[on]], known.G[np.ix_(on, on)])
         return inner
 
     @property
@@ -252,10 +289,11 @@ class Sieve:
         op = self.block.op.T
         return op.op if isinstance(op, Remembered) else op
 
-    def _keep(self) -> None:
+    def _keep(self, z: Array) -> None:
         found = self.inner.systems.products
-        if found is not None and len(found.rows):
-            KEPT[self._map] = self.rows[found.rows], found.G
+        if found is not None:
+            rows = self.rows[found.rows]
+            KEPT[self._map] = Known(rows, found.G, self.x, z - self.form.b)
 
 
 def _square(x: Array) -> float:

@@ -23,8 +23,8 @@ SLICE = 65_536  # numbers that stay in the cache
 
 def slices(m: int, width: int = 1) -> list[slice]:
     """Of m rows of so many numbers, as many at a time as stay in the cache."""
-    size = max(SLICE // max(width, 1), 1)
-    return [slice(k, k + size) for k in range(0, m, size)]
+    size = max(SLICE // max(width, 1), 4 * width)
+    return [slice(k, k + size) for k in range(0, max(m, 1), size)]
 
 
 def by_points(A: Any, D: Array, solve: Solve) -> Saddle:
@@ -60,7 +60,8 @@ class Stencil(NamedTuple):
             V = self.values if len(self.values) == 1 else self.values[at]
             for i, j, apart, first in pairs:
                 k = at.start + first
-                band[apart, k : k + len(part)] += V[:, i] * V[:, j] * part
+                to = band[apart, k : k + len(part)]
+                to += V[:, i] * V[:, j] * part
 
 
 def _stencil(k: Block, n: int) -> Stencil | None:

@@ -65,11 +65,12 @@ class Columns:
 
 
 class Rounds:
-    """Norms w |z| and squares c/2 |z|², one of w and c zero, of consecutive groups."""
+    """Norms w |z| and squares c/2 |z|², one of w and c zero, of consecutive groups.
 
-    def __init__(self, parts: list[tuple[int, int, float, float]], k: int) -> None:
-        """parts: rows, piece, w and c of each."""
-        sizes, piece, w, c = (np.array(a) for a in zip(*parts, strict=True))
+    sizes, piece, w and c have an entry per group.
+    """
+
+    def __init__(self, sizes: Array, piece: Array, w: Array, c: Array, k: int) -> None:
         self.labels, self.count, self.k = np.repeat(np.arange(len(w)), sizes), len(w), k
         self.piece, self.w, self.c = piece, w, c
         self.rows, self.owner = len(self.labels), piece[self.labels]

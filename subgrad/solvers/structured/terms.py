@@ -3,7 +3,8 @@ r"""What a function is made of: atoms of affine maps, and a quadratic of its var
 .. math:: f(x) = \tfrac12 \langle q x, x \rangle + \langle c, x \rangle + a
    + \sum_k h_k(A_k x + b_k), \qquad q \ge 0
 
-Weights are part of the atoms h_k. Indicators are atoms like others.
+Weights are part of the atoms h_k. Indicators are atoms like others; maxima and
+compositions are atoms `Composed` of the arguments of all their parts, see `composites`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from subgrad.calculus.sum import Sum
 from subgrad.core import Function
 from subgrad.functions.indicator import Indicator
 from subgrad.functions.linear import Affine
-from subgrad.functions.norms import max_entry
+from subgrad.functions.norms import Norm1, max_entry
 from subgrad.functions.quadratic import SquaredNorm
 from subgrad.functions.separable import Separable
 from subgrad.functions.support import Support
@@ -194,6 +195,15 @@ def _(f: Precomposed, op: Operator, b: Array) -> list[Term]:
 @_parts.register
 def _(f: _Derived, op: Operator, b: Array) -> list[Term]:
     return _parts(f.base, op, b)
+
+
+@_parts.register
+def _(f: Norm1, op: Operator, b: Array) -> list[Term]:
+    if not isinstance(op, Diagonal) or op.w.ndim > 1 or b.any() or not np.all(op.w):
+        return [Term(f, op, b)]
+    if op.scalar is not None:
+        return [Term(scale(f, np.abs(op.w[0])), identity(op.rows), b)]
+    return [Term(Support(Box._raw(-np.abs(op.w), np.abs(op.w))), identity(op.rows), b)]
 
 
 @_parts.register
