@@ -506,7 +506,11 @@ BOX = Box(Interval(np.zeros(2), 2 * np.ones(2)))
         ({"stop": MaxIter(50), "constraint": sg.Simplex(3)}, "linear decay"),
         ({"stop": MaxIter(50) | Gap(), "constraint": sg.Simplex(3)}, "structured"),
         ({"f": CB2, "x0": np.ones(2)}, "shor"),
-        ({"f": CB2, "x0": np.ones(2), "constraint": BOX, "stop": Gap()}, "subgradient"),
+        ({"f": CB2, "x0": np.ones(2), "constraint": BOX, "stop": Gap()}, "structured"),
+        (
+            {"f": CB2, "x0": np.ones(2), "constraint": BOX, "stop": MaxIter(9)},
+            "linear decay",
+        ),
         ({"stop": MaxIter(50), "optimum": 0.0}, "polyak"),
         ({"stop": MaxIter(50), "constraints": [norm1(X) - 1]}, "switching"),
     ],
@@ -968,7 +972,7 @@ def test_badly_scaled_data(size):
 def test_no_subgradient_at_x0():
     f = sg.separable(sg.negative_sqrt)
     with pytest.raises(ValueError, match=r"subgradient.*x0 \(problem 1\)"):
-        minimize(f, [[1.0, 1.0], [0.0, 1.0]])
+        minimize(f, [[1.0, 1.0], [0.0, 1.0]], "subgradient")
 
 
 # Certificates without a region --------------------------------------------------------
