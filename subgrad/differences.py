@@ -60,14 +60,15 @@ class Difference(Operator):
 
     def adjoint(self, y: Array) -> Array:
         lead, axis = y.shape[:-1], self.axis - len(self.shape)
-        Y = np.moveaxis(y.reshape(*lead, *self.out), axis, -1)
-        for _ in range(self.order):
-            longer = np.zeros((*Y.shape[:-1], Y.shape[-1] + 1), Y.dtype)
-            longer[..., 1:] = Y
-            longer[..., :-1] -= Y
+        x, Y = np.zeros((*lead, *self.shape), y.dtype), y.reshape(*lead, *self.out)
+        for k in reversed(range(self.order)):
+            size = list(Y.shape)
+            size[axis] += 1
+            longer = np.zeros(size, y.dtype) if k else x[self.cut]
+            ends, Y = np.moveaxis(longer, axis, -1), np.moveaxis(Y, axis, -1)
+            ends[..., 1:] += Y
+            ends[..., :-1] -= Y
             Y = longer
-        x = np.zeros((*lead, *self.shape), y.dtype)
-        x[self.cut] = np.moveaxis(Y, -1, axis)
         return x.reshape(*lead, self.cols)
 
     def sparse(self) -> Any:

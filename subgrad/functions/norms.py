@@ -99,7 +99,9 @@ class GroupNorm(_Norm):
             )
         shape = np.broadcast_shapes(w.shape, (self.groups.count,))
         self.weights, self.n = np.broadcast_to(w, shape), self.groups.n
-        self._ball = GroupBall._from(np.zeros(self.n), self.weights, self.groups)
+        self._ball = GroupBall._from(
+            np.broadcast_to(0.0, self.n), self.weights, self.groups
+        )
 
     def _body(self, n: int) -> Set:
         return self._ball

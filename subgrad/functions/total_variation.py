@@ -22,6 +22,7 @@ from subgrad.functions.norms import GroupNorm, norm1
 from subgrad.functions.shaped import ShapedAtom
 from subgrad.interval import Interval
 from subgrad.operators import Operator
+from subgrad.sets.ball import Groups
 from subgrad.sets.box import Box
 
 
@@ -53,8 +54,10 @@ class Tube(LinearImage):
 
     def _project(self, y: Array) -> Array:
         low, up = self.base.lower, self.base.upper
-        low, up = np.minimum(low, up), np.maximum(low, up)  # the empty among a batch
-        return y - taut_string(y, *np.where(np.isfinite([low, up]), [low, up], 0.0))
+        if not (self.base._finite and np.all(low <= up)):  # the empty among a batch
+            ends = np.minimum(low, up), np.maximum(low, up)
+            low, up = (np.where(np.isfinite(end), end, 0.0) for end in ends)
+        return y - taut_string(y, low, up)
 
     def _project_jacobian(self, y: Array) -> Jacobian:
         low, up = self.base.lower, self.base.upper
@@ -174,8 +177,8 @@ class TotalVariation(_Variation):
         if not self._round:
             return _norm_of(norm1, differences(self.shape))
         each = math.prod(k - 1 for k in self._shape)
-        labels = np.tile(np.arange(each), len(self._shape))
-        return _norm_of(GroupNorm(labels), differences(self.shape, common=True))
+        groups = Groups.columns(len(self._shape), each)
+        return _norm_of(GroupNorm(groups), differences(self.shape, common=True))
 
     def _key(self) -> tuple[Any, ...]:
         return (self.shape, self.isotropic)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,20 +24,38 @@ class Groups:
             raise ValueError(f"groups must be a vector of labels, got {labels.shape}")
         _, where = np.unique(labels, return_inverse=True)
         self.labels = where
-        self.count = int(where.max()) + 1
-        self.order = np.argsort(where, kind="stable")
+        self.n, self.count, self.times = where.size, int(where.max()) + 1, 0
         # Groups that follow each other need no reordering.
         self._in_order = bool(np.all(where[1:] >= where[:-1]))
-        self.starts = np.searchsorted(where[self.order], np.arange(self.count))
 
-    @property
-    def n(self) -> int:
-        return self.labels.size
+    @classmethod
+    def columns(cls, times: int, count: int) -> Groups:
+        """The columns of a matrix (times, count), which need no index arrays."""
+        new = cls.__new__(cls)
+        new.n, new.count, new.times = times * count, count, times
+        new._in_order = times == 1
+        return new
+
+    @cached_property
+    def labels(self) -> Array:
+        return np.tile(np.arange(self.count), self.times)
+
+    @cached_property
+    def order(self) -> Array:
+        """The coordinates, group by group."""
+        return np.argsort(self.labels, kind="stable")
+
+    @cached_property
+    def starts(self) -> Array:
+        """Where the groups begin in that order."""
+        return np.searchsorted(self.labels[self.order], np.arange(self.count))
 
     def total(self, a: Array) -> Array:
         """Sums over the groups: (..., n) -> (..., G)."""
         if self.count == 1:
             return a.sum(-1, keepdims=True)
+        if self.times:
+            return a.reshape(*a.shape[:-1], self.times, self.count).sum(-2)
         a = a if self._in_order else a[..., self.order]
         return np.add.reduceat(a, self.starts, axis=-1)
 
@@ -44,7 +63,8 @@ class Groups:
         """Euclidean norms of the groups: (..., n) -> (..., G)."""
         if self.count == 1:
             return norm(a)[..., None]
-        size = np.max(np.abs(a), axis=-1, keepdims=True)
+        low, high = (end(a, axis=-1, keepdims=True) for end in (np.min, np.max))
+        size = np.maximum(-low, high)
         safe = float(np.finfo(size.dtype).max) ** 0.45
         if not np.any((size > safe) | ((size < 1 / safe) & (size > 0))):
             return np.sqrt(self.total(a * a))
@@ -56,10 +76,16 @@ class Groups:
         """A number per group as a number per coordinate: (..., G) -> (..., n)."""
         if self.count == 1:
             return np.broadcast_to(a, (*a.shape[:-1], self.n))
+        if self.times:
+            return np.concatenate([a] * self.times, axis=-1)
         return a[..., self.labels]
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Groups) and np.array_equal(self.labels, other.labels)
+        if not isinstance(other, Groups):
+            return False
+        if self.times and other.times:
+            return (self.times, self.count) == (other.times, other.count)
+        return np.array_equal(self.labels, other.labels)
 
     __hash__ = object.__hash__
 

@@ -28,7 +28,7 @@ from subgrad.solvers.certificate import granted, restricted
 from subgrad.solvers.problem import split
 from subgrad.solvers.structured.corners import reach_between
 from subgrad.solvers.structured.domains import conjugate_value, dual_set, to_domain
-from subgrad.solvers.structured.form import joint
+from subgrad.solvers.structured.form import joint, slices
 from subgrad.solvers.structured.reach import reach
 from subgrad.solvers.structured.terms import Structure, structure, unscaled
 
@@ -110,6 +110,9 @@ def dual_bound(
     """The certificate of these multipliers, moved into the domains first."""
     raw, blur, moved = _bound(s, x, _settled(s, multipliers), radius, room)
     bound = raw - 2 * ULPS * EPS * blur if np.isfinite(raw) else -np.inf
+    # A method may go on to change the multipliers that it gave.
+    given = {id(y) for y in multipliers if y is not None}
+    moved = tuple(y.copy() if id(y) in given else y for y in moved)
     return DualCertificate(x, moved, bound, radius, constraint, whole, room)
 
 
@@ -169,8 +172,7 @@ def _bound(
         if y is not None:
             value = conjugate_value(t.h, y)
             total += float(y @ t.b) - value
-            z = t.op.forward(x)
-            blur += float(np.abs(y) @ (np.abs(t.b) + np.abs(z))) + abs(value)
+            blur += _size(y, t.b, t.op.forward(x)) + abs(value)
     moved = tuple(ys)
     if left:
         value = float(joint(left[0].h, s).conjugate()._value(-r))
@@ -204,6 +206,12 @@ def _bound(
         blur += size * far
         bound += along - away * far
     return bound, blur, moved
+
+
+def _size(y: Array, b: Array, z: Array) -> float:
+    """<|y|, |b| + |z|>."""
+    each = (np.abs(y[at]) @ (np.abs(b[at]) + np.abs(z[at])) for at in slices(y))
+    return float(sum(each))
 
 
 def _shrink(g: Function, v: Array, s: Structure) -> float:

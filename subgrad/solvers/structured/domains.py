@@ -14,6 +14,7 @@ from subgrad.functions.distance import Distance
 from subgrad.functions.indicator import Indicator
 from subgrad.functions.separable import Separable
 from subgrad.functions.support import Support
+from subgrad.sets.ball import GroupBall
 from subgrad.sets.box import Box
 from subgrad.solvers.structured.terms import unscaled
 
@@ -46,8 +47,10 @@ def _weights(g: Function) -> Any:
 def to_domain(h: Function, y: Array) -> Array:
     """A point near y where h* is finite."""
     a, g = unscaled(h)
-    given, y = y, y / a
     S = dual_set(g, len(y))
+    if S is not None and _inside(S, y, a):
+        return y
+    given, y = y, y / a
     if S is not None:
         y = S._project(y)
     elif (w := _weights(g)) is not None:
@@ -74,6 +77,17 @@ def to_domain(h: Function, y: Array) -> Array:
             return given
         y = moved
     return a * y
+
+
+def _inside(S: Set, y: Array, a: float) -> bool:
+    """Whether y / a is seen, without copies of y, to be in S."""
+    if isinstance(S, Box):
+        # Their ends are often one number.
+        least, most = y.min(initial=np.inf), y.max(initial=-np.inf)
+        return bool(S.lower.max() <= least / a and most / a <= S.upper.min())
+    if isinstance(S, GroupBall) and S.is_round and not S.center.any():
+        return bool(np.all(S.groups.norm(y) <= a * S.radius))
+    return False
 
 
 def conjugate_value(h: Function, y: Array) -> float:

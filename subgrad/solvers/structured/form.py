@@ -31,6 +31,7 @@ from subgrad.sets.box import Box
 from subgrad.solvers.structured.terms import Structure, Term, unscaled
 
 DENSE = 50_000_000  # entries of a matrix that is written out
+SLICE = 1 << 15  # entries of a vector at a time
 
 
 class Remembered(Operator):
@@ -56,6 +57,11 @@ class Remembered(Operator):
         out = self.op.adjoint(y)
         self._last = y.copy(), out
         return out
+
+
+def slices(x: Array) -> list[slice]:
+    """Parts that stay in the cache, and so do temporary arrays of their size."""
+    return [slice(i, i + SLICE) for i in range(0, len(x), SLICE)]
 
 
 def matrix(op: Operator) -> Any:

@@ -22,7 +22,7 @@ import numpy as np
 
 from subgrad._check import Array
 from subgrad.solvers.structured.augmented_lagrangian import typical_ratio
-from subgrad.solvers.structured.form import Form
+from subgrad.solvers.structured.form import Form, slices
 from subgrad.solvers.structured.stencil import stencil
 
 LOOK = 16  # iterations between two looks at the fixed-point residual
@@ -36,7 +36,6 @@ PROBES = 4  # random vectors for the lengths of rows
 POWER = 20  # iterations for an estimate of |A|, with
 MARGIN = 1.02  # on the estimate of |A|
 FLOOR = 4  # ulps
-SLICE = 1 << 15  # entries of a vector at a time
 EPS = float(np.finfo(np.float64).eps)
 
 
@@ -141,7 +140,7 @@ class PrimalDual:
             return
         self.last = self.change
         for p, new, p0 in zip((x, y), (self.x, self.y), self.start, strict=True):
-            for at in _slices(p):
+            for at in slices(p):
                 part = p[at]
                 part += new[at]
                 part *= a
@@ -251,9 +250,4 @@ def _square(x: Array, x0: Array | None = None) -> float:
     """|x - x0|²; x0 is 0 if not given."""
     if x0 is None:
         return float(np.vdot(x, x))
-    return sum(_square(x[at] - x0[at]) for at in _slices(x))
-
-
-def _slices(x: Array) -> list[slice]:
-    """Parts that stay in the cache, and so do temporary arrays of their size."""
-    return [slice(i, i + SLICE) for i in range(0, len(x), SLICE)]
+    return sum(_square(x[at] - x0[at]) for at in slices(x))

@@ -172,8 +172,7 @@ def _image(form: Form) -> tuple[Any, list[Any], float, float] | None:
         full = outs == [(shape[0] - 1, shape[1]), (shape[0], shape[1] - 1)]
         return (shape, outs, a, 0.0) if full else None
     if isinstance(h, GroupNorm) and outs[0] == outs[1]:
-        labels, w = h.groups.labels.reshape(2, -1), a * h.weights
-        pairs = bool(np.all(labels == np.arange(op.ops[0].rows)))
-        if pairs and w.ndim == 1 and np.all(w == w[0]) and w[0] > 0:
+        w = a * h.weights
+        if h.groups.times == 2 and w.ndim == 1 and np.all(w == w[0]) and w[0] > 0:
             return shape, outs, float(w[0]), 1.0
     return None

@@ -55,7 +55,8 @@ class Term:
         return self.op.scalar == 1.0 and not self.b.any()
 
     def value(self, x: Array) -> Any:
-        return self.h._value(self.op.forward(x) + self.b)
+        z = self.op.forward(x)
+        return self.h._value(z + self.b if self.b.any() else z)
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,7 +187,8 @@ def _(f: Scaled, op: Operator, b: Array) -> list[Term]:
 
 @_parts.register
 def _(f: Precomposed, op: Operator, b: Array) -> list[Term]:
-    shift = f.op.forward(b)
+    zero = not b.any() and not f.op.batch
+    shift = np.broadcast_to(0.0, f.op.rows) if zero else f.op.forward(b)
     if f.map.b is not None:
         shift = shift + f.map.b
     return _parts(f.f, chain(f.op, op), shift)
