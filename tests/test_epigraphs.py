@@ -37,7 +37,7 @@ from subgrad.solvers.level_sets import sublevel_radius
 from subgrad.solvers.structured.certificate import dual_bound
 from subgrad.solvers.structured.composites import composed
 from subgrad.solvers.structured.domains import conjugate_value, to_domain
-from subgrad.solvers.structured.epigraphs import Composed
+from subgrad.solvers.structured.epigraphs import _Composed
 from subgrad.solvers.structured.outers import onto_simplices
 from subgrad.solvers.structured.terms import structure, unscaled
 
@@ -138,7 +138,7 @@ CASES = [*QUICK, *(pytest.param(c, marks=pytest.mark.slow) for c in SLOW)]
 
 
 def atoms(f):
-    return [t for t in structure(f, N).terms if isinstance(unscaled(t.h)[1], Composed)]
+    return [t for t in structure(f, N).terms if isinstance(unscaled(t.h)[1], _Composed)]
 
 
 @pytest.mark.parametrize("case", CASES)

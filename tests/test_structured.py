@@ -265,7 +265,10 @@ def test_the_least_singular_value_is_bounded_from_below():
     rng = np.random.default_rng(0)
     for n in (1, 3, 20):
         B = rng.standard_normal((2 * n, n)) * 10.0 ** rng.uniform(-2, 2, n)
-        low, true = least_singular(B.T @ B, len(B)), np.linalg.svd(B, compute_uv=False)[-1]
+        low, true = (
+            least_singular(B.T @ B, len(B)),
+            np.linalg.svd(B, compute_uv=False)[-1],
+        )
         assert 0.3 * true / n**0.25 <= low <= true
     assert least_singular(np.full((2, 2), 5.0), 5) <= 1e-7
 

@@ -88,7 +88,9 @@ def minimize(
     `certificate.verify(f)` checks the bound of the result afresh, constraint set or
     not; with constraint functions it is `certificate.verify(f, constraints)`.
     """
-    problem = Problem(f, constraint, optimum, radius, constraints, feasibility)
+    problem = f
+    if not isinstance(f, Problem):
+        problem = Problem(f, constraint, optimum, radius, constraints, feasibility)
     dual = None
     if isinstance(x0, Result):
         x0, dual = x0.x, x0.dual

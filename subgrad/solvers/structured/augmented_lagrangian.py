@@ -86,7 +86,8 @@ class AugmentedLagrangian:
             still = still + 1 if error > 0.5 * last else 0
             last = min(error, last)
             exact = error <= max(0.1 * np.sqrt(away) * low, floor)
-            near = still > 1 and error <= min(1e-4 * first, 1e5 * floor)
+            near = still > 1 and error <= 1e5 * floor
+            near = near and (error <= 1e-4 * first or first <= 1e5 * floor)
             if settled := exact or near:
                 break
             if used == INNER:

@@ -21,7 +21,7 @@ from subgrad.solvers.stops import relative_gap
 from subgrad.solvers.structured.batch_boxes import Arrays, arrays, summed
 from subgrad.solvers.structured.batch_newton import BatchNewton
 from subgrad.solvers.structured.certificate import DualCertificate, dual_bound
-from subgrad.solvers.structured.epigraphs import Composed
+from subgrad.solvers.structured.epigraphs import _Composed
 from subgrad.solvers.structured.form import base, primal
 from subgrad.solvers.structured.interior_point import box_dual, lower_bounds
 from subgrad.solvers.structured.members import members
@@ -204,7 +204,7 @@ def _newton_fits(f: Function, n: int) -> bool:
     size = sum(sizes)
     if n > COLUMNS or n * size > TOGETHER or not terms:
         return False
-    if any(np.any(a == 0) or isinstance(h, Composed) for a, h in each):
+    if any(np.any(a == 0) or isinstance(h, _Composed) for a, h in each):
         return False
     if [t.op.rows for t in first.terms] != sizes:
         return False  # a batch is not taken apart as its members are

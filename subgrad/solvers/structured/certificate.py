@@ -29,7 +29,7 @@ from subgrad.solvers.problem import split
 from subgrad.solvers.structured.corners import reach_between
 from subgrad.solvers.structured.domains import conjugate_value, dual_set, to_domain
 from subgrad.solvers.structured.form import joint, slices
-from subgrad.solvers.structured.reach import reach
+from subgrad.solvers.structured.reach import reach, unmoved
 from subgrad.solvers.structured.terms import Structure, structure, unscaled
 
 EPS = float(np.finfo(np.float64).eps)
@@ -79,7 +79,7 @@ class DualCertificate:
             raise TypeError(f"whole must be True or False, got {self.whole!r}")
         s = structure(f, len(x), self.whole)
         multipliers = multipliers_of(s, "multipliers", self.multipliers)
-        if not isinstance(self.room, tuple | list):
+        if not isinstance(self.room, tuple):
             raise TypeError(f"room must be a tuple, got {type(self.room).__name__}")
         room: Any = tuple(multipliers_of(s, "room", ys) for ys in self.room)
         if multipliers is None or any(
@@ -183,7 +183,7 @@ def _bound(
     if not np.isfinite(bound):
         return -np.inf, 0.0, moved
     blur += abs(total - bound)
-    if not np.all(curved):
+    if not np.all(curved | unmoved(s, ys, r)):
         flat = np.where(curved, 0.0, r)
         # The products with A are wrong by about as much as this.
         size = float(np.linalg.norm(s.c))
@@ -192,12 +192,15 @@ def _bound(
         away = float(np.linalg.norm(flat)) + EPS * size
         along = float(flat @ x)
         blur += float(np.abs(flat) @ np.abs(x))
-        far = reach(s, x, moved)
+        # Either f* is at least this, or f is less than this at minimisers.
+        level = bound + along
+        far = reach(s, x, moved, level)
         if len(room) == 1:
             each = zip(s.terms, room[0], strict=True)
-            far = min(far, reach(s, x, tuple(to_domain(t.h, y) for t, y in each)))
+            other = tuple(to_domain(t.h, y) for t, y in each)
+            far = min(far, reach(s, x, other, level))
         elif room:
-            far = min(far, reach_between(s, x, room))
+            far = min(far, reach_between(s, x, room, level))
         if radius is not None:
             far = min(far, radius)
         if not np.isfinite(far):

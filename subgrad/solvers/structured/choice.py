@@ -46,7 +46,13 @@ from subgrad.solvers.problem import Problem
 from subgrad.solvers.structured.augmented_lagrangian import AugmentedLagrangian
 from subgrad.solvers.structured.boxes import boxes
 from subgrad.solvers.structured.domains import conjugate_value, to_domain
-from subgrad.solvers.structured.form import Form, fenchel, has_conjugate, primal
+from subgrad.solvers.structured.form import (
+    Form,
+    fenchel,
+    has_conjugate,
+    primal,
+    renewed,
+)
 from subgrad.solvers.structured.interior_point import InteriorPoint
 from subgrad.solvers.structured.lifts import takes
 from subgrad.solvers.structured.primal_dual import PrimalDual
@@ -57,6 +63,7 @@ from subgrad.solvers.structured.terms import Structure, structure
 BAND = 16  # of the matrix of a step
 COLUMNS = 1000
 VARIABLES = 4096
+BEFORE = "before"
 
 
 class OneProx:
@@ -75,11 +82,18 @@ class OneProx:
 
 
 def planned(problem: Problem, n: int) -> OneProx | Form:
-    """What f on its constraint is solved as, found once for every problem."""
-    if n not in problem.known:
+    """What f on its constraint is solved as, found once for every problem.
+
+    The form of a problem before it, in `known[BEFORE]`, may fit but for its weights.
+    """
+    known = problem.known
+    if n not in known:
         f = restricted(problem.function, problem.constraint)
-        problem.known[n] = direct(f, n) or form_of(f, n)
-    return problem.known[n]
+        found = None
+        if BEFORE in known:
+            found = renewed(known[BEFORE], structure(f, n))
+        known[n] = found or direct(f, n) or form_of(f, n)
+    return known[n]
 
 
 def direct(f: Function, n: int) -> OneProx | None:

@@ -1,4 +1,4 @@
-r"""Maxima and compositions as terms: one atom `Composed` of the arguments of all parts.
+r"""Maxima and compositions as terms: one `_Composed` of the arguments of all parts.
 
 .. math:: h(F_1(x), \dots, F_k(x)) = H(A x + b), \qquad
    F_i(x) = \langle c_i, x \rangle + d_i + \sum_j f_{ij}(A_{ij} x + b_{ij})
@@ -33,7 +33,7 @@ from subgrad.functions.separable import Separable
 from subgrad.functions.support import Support
 from subgrad.operators import Pick, Stack
 from subgrad.sets.ball import GroupBall, Groups
-from subgrad.solvers.structured.epigraphs import Composed
+from subgrad.solvers.structured.epigraphs import _Composed
 from subgrad.solvers.structured.form import matrix
 from subgrad.solvers.structured.outers import Maxima, Rising, Sums
 from subgrad.solvers.structured.summands import Lines, One, Rounds
@@ -108,7 +108,7 @@ def _of_norms(f: BlockComposition, op: Operator, b: Array) -> Term:
     kind = Rounds(np.full(f.m, f.k), np.arange(f.m), one, none, f.m)
     rows = _stacked([_times(a, op), Matrix(np.zeros((f.m, op.cols)))])
     shift = np.concatenate([a * np.broadcast_to(b, op.rows), none])
-    return Term(Composed(_rising(f.H, one > 0), [kind]), rows, shift)
+    return Term(_Composed(_rising(f.H, one > 0), [kind]), rows, shift)
 
 
 @singledispatch
@@ -285,7 +285,7 @@ def _assembled(h: Any, pieces: list[Piece]) -> list[Term]:
         maps += [(t.op, t.b) for _, t, _ in same]
     op = _stacked([*(A for A, _ in maps), last[0]])
     shift = np.concatenate([np.broadcast_to(e, A.rows) for A, e in (*maps, last)])
-    return [*out, Term(Composed(h, kinds), op, shift)]
+    return [*out, Term(_Composed(h, kinds), op, shift)]
 
 
 def _plain(h: Any) -> Function:

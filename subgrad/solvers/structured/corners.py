@@ -84,9 +84,14 @@ def _tilted(
     return None
 
 
-def reach_between(s: Structure, x: Array, tuples: tuple[Any, ...]) -> float:
-    """The bound of the formula on the distance from x to every minimiser, or inf."""
-    P = s.value(x)
+def reach_between(
+    s: Structure, x: Array, tuples: tuple[Any, ...], level: float | None = None
+) -> float:
+    """The bound of the formula on the distance from x to every minimiser, or inf.
+
+    `level` as in `reach`.
+    """
+    P = s.value(x) if level is None else level
     if len(tuples) != 2 * s.n or not np.isfinite(P):
         return np.inf
     gaps, aways = np.zeros(s.n), np.zeros(s.n)

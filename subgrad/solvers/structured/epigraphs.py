@@ -38,7 +38,7 @@ LARGE = 1e30
 EPS = float(np.finfo(np.float64).eps)
 
 
-class Composed(Function):
+class _Composed(Function):
     """h(f_1(z_1) + t_1, ..., f_k(z_k) + t_k) of (z, t), each f_i a sum of summands.
 
     z holds the arguments of the summands, kind by kind; a piece without summands is t_i
@@ -189,7 +189,7 @@ class _Star(Function):
 
     finite = False
 
-    def __init__(self, H: Composed) -> None:
+    def __init__(self, H: _Composed) -> None:
         self.H, self.n = H, H.n
 
     def _value(self, x: Array) -> Any:

@@ -293,8 +293,6 @@ def ground(s: Structure) -> tuple[Function | None, list[Term]]:
 
 def fenchel(s: Structure) -> Form | None:
     """The dual, where f is one atom of x plus squared distances and equations."""
-    from subgrad.operators import Stack
-
     g, rest = ground(s)
     found = [smooth(t) for t in rest]
     pieces = [p for p in found if p is not None]
@@ -302,19 +300,59 @@ def fenchel(s: Structure) -> Form | None:
         return None
     if np.any(s.q != s.q[0]) or not has_conjugate(g, s):
         return None
-    star = _Star(joint(g, s), s.n)
     s = replace(s, terms=tuple(_remembering(t) for t in s.terms))
     ops = tuple(t.op for t in ground(s)[1])
-    op = ops[0] if len(ops) == 1 else Stack(ops)
+    return _dual(s, (ops[0] if len(ops) == 1 else Stack(ops)).T)
+
+
+def _dual(s: Structure, op: Operator) -> Form:
+    """The dual of s, x -> Aᵀ x its map."""
+    g, rest = ground(s)
+    found: list[Any] = [smooth(t) for t in rest]
+    star = _Star(joint(g, s), s.n)  # type: ignore[arg-type]
     q = np.concatenate(
-        [np.full(t.op.rows, p[0]) for t, p in zip(rest, pieces, strict=True)]
+        [np.full(t.op.rows, p[0]) for t, p in zip(rest, found, strict=True)]
     )
-    c = np.concatenate([t.b - p[1] for t, p in zip(rest, pieces, strict=True)])
-    return Form(q, c, (Block(star, op.T, np.zeros(s.n)),), s, dual=True)
+    c = np.concatenate([t.b - p[1] for t, p in zip(rest, found, strict=True)])
+    return Form(q, c, (Block(star, op, np.zeros(s.n)),), s, dual=True)
 
 
 def _remembering(t: Term) -> Term:
     return t if isinstance(t.op, Diagonal) else replace(t, op=Remembered(t.op))
+
+
+def renewed(form: Form, s: Structure) -> Form | None:
+    """The form of s if it has the maps and atoms of another one, in other multiples.
+
+    All that was found out of these, and which form is to take, is the same.
+    """
+    old = form.source
+    if len(s.terms) != len(old.terms) or s.n != old.n:
+        return None
+    one = not np.ptp(s.q) and not np.ptp(old.q) and (s.q[0] > 0) == (old.q[0] > 0)
+    if not (one or np.array_equal(s.q, old.q)) or not np.array_equal(s.c, old.c):
+        return None
+    if not all(map(_multiples, s.terms, old.terms)):
+        return None
+    each = zip(s.terms, old.terms, strict=True)
+    s = replace(s, terms=tuple(replace(u, h=t.h) for t, u in each))
+    return _dual(s, form.blocks[0].op) if form.dual else primal(s)
+
+
+def _multiples(t: Term, u: Term) -> bool:
+    (a, g), (b, h) = unscaled(t.h), unscaled(u.h)
+    same = _one_map(t.op, u.op) and np.array_equal(t.b, u.b) and g == h
+    return same and a > 0 and b > 0
+
+
+def _one_map(op: Operator, other: Operator) -> bool:
+    if isinstance(other, Remembered):
+        other = other.op
+    if isinstance(op, Matrix) and isinstance(other, Matrix):
+        return op.A is other.A
+    if isinstance(op, Diagonal) and isinstance(other, Diagonal):
+        return op.rows == other.rows and np.array_equal(op.w, other.w)
+    return op is other
 
 
 def joint(g: Function, s: Structure) -> Function:

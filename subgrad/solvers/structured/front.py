@@ -169,6 +169,8 @@ class Run:
         self.proof: DualCertificate | EmptyDomain | None = None
         self.rooms, self.searches = list[tuple[Any, ...]](), 0
         self.looks, self.since, self.goal = 1, 0, np.inf
+        if getattr(self.method, "near", False):
+            self._offer(self._pair()[1], None)
 
     def _pair(self) -> tuple[Array, tuple[Any, ...]]:
         if self.whole:

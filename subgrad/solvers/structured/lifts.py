@@ -42,6 +42,7 @@ from subgrad.solvers.structured.terms import unscaled
 LEVELS = 8  # different weights of an ordered sum, each with rows of its own
 WIDE = 30.0  # times the mean of y - l is how far multipliers are when one begins
 FUZZ = 1e-14
+FLAT = 1e-13  # of C is added to it
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,7 +206,11 @@ class Lifted:
         each = [saddle(none, e.copy()) for e in E]
         dX, dY, dZ = (np.stack(a) for a in zip(*each, strict=True))
         dZ += E
-        solve = cholesky((dZ * D) @ dZ.T + (dX * self.q) @ dX.T)
+        C = (dZ * D) @ dZ.T + (dX * self.q) @ dX.T
+        # Where all may move by the same, nothing but rounding is left of C.
+        at = np.arange(len(E))
+        C[at, at] += FLAT * (E * E) @ D
+        solve = cholesky(C)
 
         def once(r: Array, s: Array) -> tuple[Array, Array, Array]:
             dx, dy, dz = saddle(r[:n], s)

@@ -38,7 +38,8 @@ from subgrad.solvers.structured.form import Block, Form, Remembered, _Star
 # Rows to start with, of the length of u: with q = 0 few of them leave it unbounded.
 FIRST, FLAT = 0.2, 2.0
 ROUNDS = 20
-NEAR = 1e6  # times the unit: the largest weight to start with
+NEAR = 1e5  # times the unit: the largest weight to start with
+SURE = 1e-6  # how far from its end a start is that may need no step
 LARGE = 2**16  # entries of the matrix
 Part = Callable[[Array], Function]
 
@@ -152,6 +153,7 @@ class Sieve:
     """
 
     patience = 24  # steps without progress: with other rows it may come
+    near = False  # whether the start may be the end
 
     def __init__(self, form: Form, x: Array | None, y: Array | None) -> None:
         (self.block,) = form.blocks
@@ -176,7 +178,7 @@ class Sieve:
         rows = self._joined(rows, more, most)
         self.inner = self._restricted(rows, x, None if y is None else y[rows])
         if x is not None and y is not None and self.inner.strong:
-            self.inner.sigma = self._trust(z, y)
+            self._trust(z, y)
         elif not self.inner.strong:
             # The unit is then that of all rows.
             self.inner.sigma *= float(np.sqrt(len(self.rows) / len(form.b)))
@@ -229,12 +231,13 @@ class Sieve:
             if self.due():
                 break
 
-    def _trust(self, z: Array, y: Array) -> float:
+    def _trust(self, z: Array, y: Array) -> None:
         """The weight to start with: large where y and the point are nearly right."""
         unit = self.inner.unit
         move = (self.form.dual_prox(y + unit * z, np.array([unit])) - y) / unit
         away = float(np.linalg.norm(move) / (np.linalg.norm(z) or 1.0))
-        return float(unit * np.clip(10 / max(away, 1e-9) ** 4, 10, NEAR))
+        self.inner.sigma = float(unit * np.clip(10 / max(away, 1e-9) ** 4, 10, NEAR))
+        self.near = away < SURE
 
     def _slopes(self, u: Array) -> Array:
         self.passes += 1

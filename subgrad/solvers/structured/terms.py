@@ -4,7 +4,7 @@ r"""What a function is made of: atoms of affine maps, and a quadratic of its var
    + \sum_k h_k(A_k x + b_k), \qquad q \ge 0
 
 Weights are part of the atoms h_k. Indicators are atoms like others; maxima and
-compositions are atoms `Composed` of the arguments of all their parts, see `composites`.
+compositions are one atom of the arguments of all their parts, see `composites`.
 """
 
 from __future__ import annotations
