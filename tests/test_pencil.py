@@ -143,7 +143,16 @@ def large() -> dict[str, LambdaMaxPencil]:
 LARGE = large()
 
 
-@pytest.mark.parametrize("f", LARGE.values(), ids=LARGE)
+LONG = ("sparse", "dense")  # the others are of the same matrices
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        pytest.param(f, id=name, marks=[pytest.mark.slow] if name in LONG else [])
+        for name, f in LARGE.items()
+    ],
+)
 def test_a_large_pencil(f):
     r = np.random.default_rng(2)
     y, z = r.standard_normal((2, f.n)), r.standard_normal((5, f.n))

@@ -34,6 +34,7 @@ from subgrad.sets.intersection import Intersection
 
 NEAR = 1e-12  # of an entry of A d against that of |A| |d|: rounding
 NEARLY = 1e-5  # of the same, by the end of a run
+ENTRIES = 1_000_000  # of the rows of a least-squares problem
 FALLS = 1e-9  # of a slope against what cancelled in it
 
 
@@ -83,7 +84,8 @@ def stays_in(S: Set, d: Array) -> Mask:
 def straightened(f: Function, d: Array) -> Array:
     """d (n,) moved to where A d = 0 for the squares in f, as it is of every ray.
 
-    And for those rows of the indicators of boxes of A x + b where it nearly is.
+    And for those rows of the indicators of boxes of A x + b where it nearly is. Not
+    where these are too many for least squares.
     """
     from subgrad.solvers.structured.form import matrix
     from subgrad.solvers.structured.terms import structure, unscaled
@@ -92,8 +94,8 @@ def straightened(f: Function, d: Array) -> Array:
         s = structure(f, len(d))
     except NotImplementedError:
         return d
-    d = _unit(d)
-    rows = [np.eye(s.n)[s.q > 0]]
+    d = np.where(s.q > 0, 0.0, _unit(d))
+    rows, most = [np.zeros((0, s.n))], ENTRIES // s.n
     for t in s.terms:
         h, A = unscaled(t.h)[1], matrix(t.op)
         box = isinstance(h, Indicator) and isinstance(h._body(t.op.rows), Box)
@@ -101,8 +103,11 @@ def straightened(f: Function, d: Array) -> Array:
             continue
         small = NEARLY * sizes(t.op, np.abs(d))
         on = np.abs(t.op.forward(d)) <= (small if box else np.inf)
+        most -= np.count_nonzero(on)
+        if most < 0:
+            return d
         rows.append(A[on] if isinstance(A, np.ndarray) else A[on].toarray())
-    E = np.concatenate(rows)
+    E = np.where(s.q > 0, 0.0, np.concatenate(rows))
     size = norm(E)
     E = E[size > 0] / size[size > 0, None]
     for _ in range(2 if len(E) else 0):

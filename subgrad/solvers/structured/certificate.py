@@ -183,7 +183,8 @@ def _bound(
     if not np.isfinite(bound):
         return -np.inf, 0.0, moved
     blur += abs(total - bound)
-    if not np.all(curved | unmoved(s, ys, r)):
+    free = unmoved(s, ys, r)
+    if not np.all(curved | free):
         flat = np.where(curved, 0.0, r)
         # The products with A are wrong by about as much as this.
         size = float(np.linalg.norm(s.c))
@@ -194,11 +195,11 @@ def _bound(
         blur += float(np.abs(flat) @ np.abs(x))
         # Either f* is at least this, or f is less than this at minimisers.
         level = bound + along
-        far = reach(s, x, moved, level)
+        far = reach(s, x, moved, level, free)
         if len(room) == 1:
             each = zip(s.terms, room[0], strict=True)
             other = tuple(to_domain(t.h, y) for t, y in each)
-            far = min(far, reach(s, x, other, level))
+            far = min(far, reach(s, x, other, level, free))
         elif room:
             far = min(far, reach_between(s, x, room, level))
         if radius is not None:

@@ -98,13 +98,15 @@ def reach_between(
     for j, ys in enumerate(tuples):
         i, sign = j // 2, 1.0 if j % 2 == 0 else -1.0
         r, L = s.q * x + s.c, s.offset + float((s.q * x / 2 + s.c) @ x)
-        size, blur = float(np.linalg.norm(s.c)), abs(P) + abs(L)
+        size = float(np.linalg.norm(s.c))
+        blur = abs(P) + abs(L) + float(np.abs((s.q * x / 2 + s.c) * x).sum())
         for t, y, length in zip(s.terms, ys, s.lengths, strict=True):
             y = to_domain(t.h, y)
-            z, value = t.op.forward(x) + t.b, conjugate_value(t.h, y)
+            Ax, value = t.op.forward(x), conjugate_value(t.h, y)
+            z = Ax + t.b
             r, L = r + t.op.adjoint(y), L + float(y @ z) - value
             size += length * float(np.linalg.norm(y))
-            blur += float(np.abs(y) @ np.abs(z)) + abs(value)
+            blur += float(np.abs(y) @ (np.abs(Ax) + np.abs(t.b))) + abs(value)
         along = sign * float(r[i])
         if not (along > 0 and np.isfinite(L)):
             return np.inf

@@ -165,8 +165,8 @@ def _ordered(w: Array, y: Array, signed: bool) -> tuple[Array, Array]:
     k, many = np.arange(m) - first[label] + 1, size[label]
     loose = (label == label[-1]) & (not cut[-1])
     per = np.sqrt(k * np.where(loose, 1.0, (many - k) / many))
-    with np.errstate(divide="ignore"):
-        room = np.where(per > 0, np.maximum(slack - 2 * E, 0.0) / per, np.inf)
+    room = np.full(m, np.inf)
+    np.divide(np.maximum(slack - 2 * E, 0.0), per, out=room, where=per > 0)
     rho = np.minimum.reduceat(room, first)
     rho = np.where(size > 1 - loose[first], rho, 0.0)
     W, U = np.zeros(m), np.zeros((len(first), m))
@@ -198,25 +198,30 @@ def _turned(a: float, S: Any, u: Array, z: Array, turn: float) -> Margins:
 
 
 def reach(
-    s: Structure, x: Array, multipliers: tuple[Any, ...], level: float | None = None
+    s: Structure,
+    x: Array,
+    multipliers: tuple[Any, ...],
+    level: float | None = None,
+    free: Any = False,
 ) -> float:
     """A bound on the distance from x to every minimiser, inf if none is found.
 
     Where minimisers only matter if f is at most `level` there, that is taken for f(x):
-    of points outside of a set by rounding f(x) says nothing.
+    of points outside of a set by rounding f(x) says nothing. Where `free`, a mask of
+    the variables, minimisers may be anywhere.
     """
     P = s.value(x) if level is None else level
     if not np.isfinite(P):
         return np.inf
-    near, apart = _reach_by(s, x, multipliers, P)
+    near, apart = _reach_by(s, x, multipliers, P, free)
     if np.isfinite(near) or (apart > 1e-5 * max(1.0, abs(P))):
         return near  # closer to a solution margins may be seen
     for turn in TURNS if any(_round(t.h, t.op.rows) for t in s.terms) else ():
-        near = min(near, _reach_by(s, x, multipliers, P, turn=turn)[0])
+        near = min(near, _reach_by(s, x, multipliers, P, free, turn=turn)[0])
     if not np.isfinite(near) and all(np.isfinite(t.h.infimum) for t in s.terms):
         # Half-way to 0, itself a multiplier, there is more room.
         halves = tuple(y / 2 for y in multipliers)
-        near, _ = _reach_by(s, x, halves, P, loose=True)
+        near, _ = _reach_by(s, x, halves, P, free, loose=True)
     if np.isfinite(near):
         return near
     center, radius = s.sublevel
@@ -249,25 +254,30 @@ def _reach_by(
     x: Array,
     multipliers: tuple[Any, ...],
     P: float,
+    free: Any,
     loose: bool = False,
     turn: float = 0.0,
 ) -> tuple[float, float]:
     """The u of the formula, and f(x) - L."""
     r, L = s.q * x + s.c, s.offset + float((s.q * x / 2 + s.c) @ x)
     parts, spread, size, charges = list[Any](), 0.0, 0.0, 0.0
+    blur = abs(s.offset) + float(np.abs((s.q * x / 2 + s.c) * x).sum()) + abs(P)
     # q d²/2 >= q w d - q w²/2, for any w.
     w = np.abs(x).mean() + EPS if s.q.any() else 0.0
     rows, spread = int(np.count_nonzero(s.q)), float(s.q.sum()) * w**2 / 2
     for t, y, length in zip(s.terms, multipliers, s.lengths, strict=True):
-        r, z = r + t.op.adjoint(y), t.op.forward(x) + t.b
+        Ax, star = t.op.forward(x), conjugate_value(t.h, y)
+        r, z = r + t.op.adjoint(y), Ax + t.b
         size += length * float(np.linalg.norm(y))
-        L += float(y @ z) - conjugate_value(t.h, y)
+        L += float(y @ z) - star
+        blur += float(np.abs(y) @ (np.abs(Ax) + np.abs(t.b))) + abs(star)
         A, found = matrix(t.op), margins(t.h, y, z, loose, turn)
         if found is None or A is None or not np.any(found.W > 0):
             continue
         charges += found.charge * length
         parts.append((A, z, found))
-    held = ~unmoved(s, multipliers, r)
+    # These multipliers may leave more variables unmoved than those of the bound.
+    held = ~(unmoved(s, multipliers, r) & free)
     if charges > 0:
         held[:] = True
     G, bulk = np.diag((s.q * w) ** 2), float(np.sum((s.q * w) ** 2))
@@ -281,7 +291,7 @@ def _reach_by(
         rows += int(np.count_nonzero(W > 0))
         z = _across(W * (z - found.t), _rows(W, found.U))
         spread += float(np.linalg.norm(z)) + found.loss
-    apart = P - L if np.isfinite(L) else np.inf
+    apart = P - L + 16 * EPS * blur if np.isfinite(L) else np.inf
     n = int(np.count_nonzero(held))
     if n == 0:
         return 0.0, apart

@@ -14,7 +14,7 @@ are none. Y. Yuan, M. Lin, D. Sun and K.-C. Toh, Adaptive sieving, arXiv:2306.17
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import singledispatch
+from functools import cached_property, singledispatch
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -175,13 +175,28 @@ class Sieve:
         if not rows.any():
             more[np.argmax(np.abs(z))] += 1e-300  # one at least
         most = max(int(share * form.n), 2 * int(np.count_nonzero(rows)), 1)
-        rows = self._joined(rows, more, most)
-        self.inner = self._restricted(rows, x, None if y is None else y[rows])
-        if x is not None and y is not None and self.inner.strong:
-            self._trust(z, y)
-        elif not self.inner.strong:
+        self.here = self._joined(rows, more, most)
+        self.start, self.share = (x, y), None
+        if x is not None and y is not None and np.all(form.q > 0):
+            away = self._away(z, y, sigma or 1.0)
+            self.near = away < SURE
+            self.share = float(np.clip(10 / max(away, 1e-9) ** 4, 10, NEAR))
+
+    @cached_property
+    def inner(self) -> AugmentedLagrangian:
+        """The method on the rows in use: not asked for where no step is needed."""
+        x, y = self.start
+        inner = self._restricted(x, None if y is None else y[self.rows])
+        if self.share is not None:
+            inner.sigma = self.share * inner.unit
+        elif not inner.strong:
             # The unit is then that of all rows.
-            self.inner.sigma *= float(np.sqrt(len(self.rows) / len(form.b)))
+            inner.sigma *= float(np.sqrt(len(self.rows) / len(self.form.b)))
+        return inner
+
+    @property
+    def rows(self) -> Array:
+        return np.flatnonzero(self.here)
 
     def _first(self) -> Array:
         """Where the quadratic is least, or, if it is not, a way down."""
@@ -190,10 +205,12 @@ class Sieve:
 
     @property
     def x(self) -> Array:
-        return self.inner.x
+        return self.start[0] if self.near else self.inner.x
 
     @property
     def y(self) -> Array:
+        if self.near:
+            return self.start[1]
         y = np.zeros(len(self.form.b))
         y[self.rows] = self.inner.y
         return y
@@ -208,12 +225,14 @@ class Sieve:
 
     def step(self) -> None:
         """Steps of the multipliers, until no other row asks to be added."""
+        self.near = False
         for _ in range(ROUNDS):
             self.inner.step()
             alone = self.inner.strong or self.here.all()
             if self.inner.failures > 1 and not alone:
                 # Equations may have no solution in these entries alone.
-                self.inner = self._restricted(np.ones_like(self.here), None, None)
+                self.here = np.ones_like(self.here)
+                self.inner = self._restricted(None, None)
                 self.inner.step()
             z = self._slopes(self.x)
             self._keep(z)
@@ -222,22 +241,19 @@ class Sieve:
             self.rest = float(size.max(initial=0.0)) / (top or 1.0)
             if self.rest == 0:
                 break
-            rows = self._joined(self.here, size, max(2 * len(self.rows), 20))
-            old, y = self.inner, self.y[rows]
-            self.inner = self._restricted(rows, old.x, y)
+            old, y = self.inner, self.y
+            self.here = self._joined(self.here, size, max(2 * len(self.rows), 20))
+            self.inner = self._restricted(old.x, y[self.here])
             self.inner.sigma, self.inner.grow = old.sigma, old.grow
             self.inner.steps, self.inner.failures = old.steps, old.failures
             self.inner.newtons = old.newtons
             if self.due():
                 break
 
-    def _trust(self, z: Array, y: Array) -> None:
-        """The weight to start with: large where y and the point are nearly right."""
-        unit = self.inner.unit
-        move = (self.form.dual_prox(y + unit * z, np.array([unit])) - y) / unit
-        away = float(np.linalg.norm(move) / (np.linalg.norm(z) or 1.0))
-        self.inner.sigma = float(unit * np.clip(10 / max(away, 1e-9) ** 4, 10, NEAR))
-        self.near = away < SURE
+    def _away(self, z: Array, y: Array, sigma: float) -> float:
+        """How far y is from the proximal point there, against z."""
+        move = self.form.dual_prox(y + sigma * z, np.array([sigma])) - y
+        return float(np.linalg.norm(move) / sigma / (np.linalg.norm(z) or 1.0))
 
     def _slopes(self, u: Array) -> Array:
         self.passes += 1
@@ -270,13 +286,11 @@ class Sieve:
             rows = np.isin(self.labels, self.labels[rows])
         return rows
 
-    def _restricted(
-        self, here: Array, x: Array | None, y: Array | None
-    ) -> AugmentedLagrangian:
-        self.here, self.rows = here, np.flatnonzero(here)
-        A = self.block.matrix[self.rows]
+    def _restricted(self, x: Array | None, y: Array | None) -> AugmentedLagrangian:
+        here, rows = self.here, self.rows
+        A = self.block.matrix[rows]
         op = Matrix(A) if isinstance(A, np.ndarray) else Sparse(A.tocsr())
-        block = Block(self.part(self.rows), op, self.form.b[self.rows])
+        block = Block(self.part(rows), op, self.form.b[rows])
         form = Form(self.form.q, self.form.c, (block,), self.form.source, dual=True)
         inner = AugmentedLagrangian(form, x, y)
         known, products = KEPT.get(self._map), inner.systems.products
