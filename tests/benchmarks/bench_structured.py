@@ -83,18 +83,26 @@ def theirs(problem, solver, options, value):
 
 
 def run(case, seed, arguments):
-    """A row: seconds of ours and of the best of the others."""
-    if isinstance(case, str) and case in MEASURED:
-        problem = MEASURED[case](seed)
-    else:
-        (problem,) = problems.make([case], None, seed)
-    ours(problem, 1e-2)
+    """A row: seconds of ours and of the best of the others.
+
+    Every solver is stopped when it takes twice as long as the best before it.
+    """
+
+    def made():
+        if isinstance(case, str) and case in MEASURED:
+            return MEASURED[case](seed)
+        return problems.make([case], None, seed)[0]
+
+    # Another problem of the same data, so that nothing of this one is remembered.
+    ours(made(), 1e-2)
+    problem = made()
     seconds, found = ours(problem, arguments.tol)
     best, which, notes = np.inf, "", []
     for solver, options in {} if arguments.alone else SOLVERS.items():
         if solver not in arguments.solvers or (case[0], solver) in TOO_LARGE:
             continue
-        taken, off = theirs(problem, solver, options(arguments.limit), float(found.fun))
+        limit = min(arguments.limit, 2 * best)
+        taken, off = theirs(problem, solver, options(limit), float(found.fun))
         right = not isinstance(off, str) and off < 1e-4
         notes.append(f"{solver} {taken:.3g} s" + ("" if right else f" ({off})"))
         if right and taken < best:
