@@ -73,7 +73,8 @@ class BatchCertificate:
         if y.shape != (*value.shape, m) or x.shape != (*value.shape, n):
             return False
         known = ~np.isneginf(np.asarray(self.lower_bound, float))
-        bound = np.where(known, _bounds(data, x, y, value), np.inf)
+        bound, blur = _bounds(data, x, y, value)
+        bound = np.where(known, bound - blur / 2, np.inf)
         return granted(bound, self.lower_bound, value.shape)
 
 
@@ -125,8 +126,8 @@ class MemberCertificate:
 SLACK = 2.0**-48  # of |f|, for what a second computation may differ by
 
 
-def _bounds(data: Arrays, x: Array, y: Array, value: Array) -> Array:
-    """Lower bounds of f, `value` at x."""
+def _bounds(data: Arrays, x: Array, y: Array, value: Array) -> tuple[Array, Array]:
+    """Lower bounds of f, `value` at x, and what rounding of f(x) can do to them."""
     lead, m, n = value.shape, y.shape[-1], x.shape[-1]
     flat = int(np.prod(lead))
 
@@ -141,11 +142,12 @@ def _bounds(data: Arrays, x: Array, y: Array, value: Array) -> Array:
         system=Dense(q, A), ends=ends, x=x.reshape(flat, n), y=y.reshape(flat, m),
         q=q, c=c, b=b, p=p,
     )  # fmt: skip
-    formula = data.value(x)
+    formula, size = data.value(x)
     found = lower_bounds(path, wide(formula), slice(None)).reshape(lead)
     known = np.isfinite(value) & np.isfinite(formula)
     with np.errstate(invalid="ignore"):
-        return np.where(known, found + (value - formula), -np.inf)
+        blur = SLACK * np.where(known, np.abs(value) + size, 0.0)
+        return np.where(known, found + (value - formula), -np.inf), blur
 
 
 def solve_batch(
@@ -159,14 +161,14 @@ def solve_batch(
         return _by_newton(f, x, tol, constraint, dual)
     x0, lead, n, s = x, x.shape[:-1], x.shape[-1], parts(f, x.shape[-1])
     data = data._replace(q=np.broadcast_to(data.q, (*lead, data.q.shape[-1])))
-    x, y, formula, _ = box_dual(*data, gap=0.999 * tol)
+    x, y, _, _ = box_dual(*data, gap=0.999 * tol)
     x, more = x[..., :n], x[..., n:]
     for t in s.terms:
         if t.own and isinstance(t.h, Indicator):
             x = t.h._prox(x, np.ones(()))
     value = np.asarray(f._value(x))
-    bound = _bounds(data, np.concatenate([x, more], -1), y, value)
-    lower = bound - SLACK * (np.abs(value) + np.abs(formula))
+    bound, blur = _bounds(data, np.concatenate([x, more], -1), y, value)
+    lower = bound - blur
     y = np.broadcast_to(y, (*lead, y.shape[-1]))
     dual, lower = summed(s, y), _below(lower, value)
     open_ = np.isfinite(value) & ~(relative_gap(value, lower) <= tol)

@@ -33,16 +33,24 @@ class Arrays(NamedTuple):
     high: Array
     p: Array
 
-    def value(self, x: Array) -> Array:
-        """That of the formula of `box_dual` at x, which leaves out constants of f."""
-        z = np.matvec(self.A, x) + self.b
+    def value(self, x: Array) -> tuple[Array, Array]:
+        """That of the formula of `box_dual` at x, which leaves out constants of f.
+
+        And the size of all that is summed.
+        """
+        z, size = np.matvec(self.A, x) + self.b, np.abs(x)
+        whole = np.matvec(np.abs(self.A), size) + np.abs(self.b)
         with np.errstate(divide="ignore", invalid="ignore"):
             best = np.where(z > 0, self.high, self.low)
             curved = np.minimum(np.maximum(z / self.p, self.low), self.high)
             y = np.where(self.p > 0, curved, np.where(z == 0, 0.0, best))
             # Constraints hold where f is finite.
-            each = np.where((y == 0) | np.isinf(y), 0.0, y * (z - self.p * y / 2))
-        return each.sum(-1) + np.vecdot(x, self.q * x / 2 + self.c)
+            y = np.where(np.isinf(y), 0.0, y)
+            each = np.where(y == 0, 0.0, y * (z - self.p * y / 2))
+            blur = np.where(y == 0, 0.0, np.abs(y) * (whole + self.p * np.abs(y)))
+        more = np.vecdot(size, self.q * size / 2 + np.abs(self.c))
+        value = each.sum(-1) + np.vecdot(x, self.q * x / 2 + self.c)
+        return value, blur.sum(-1) + more
 
 
 def arrays(f: Function, n: int) -> Arrays:

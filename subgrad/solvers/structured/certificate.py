@@ -107,8 +107,16 @@ def dual_bound(
     whole: bool = False,
     room: tuple[Any, ...] = (),
 ) -> DualCertificate:
-    """The certificate of these multipliers, moved into the domains first."""
+    """The certificate of these multipliers, moved into the domains first.
+
+    An atom without one gets one where there is no bound without it.
+    """
     raw, blur, moved = _bound(s, x, _settled(s, multipliers), radius, room)
+    if not np.isfinite(raw) and any(y is None for y in moved) and not s.q.any():
+        zeros = (np.zeros(t.op.rows) for t in s.terms)
+        each = zip(multipliers, zeros, strict=True)
+        filled = _settled(s, tuple(zero if y is None else y for y, zero in each))
+        raw, blur, moved = _bound(s, x, filled, radius, room)
     bound = raw - 2 * ULPS * EPS * blur if np.isfinite(raw) else -np.inf
     # A method may go on to change the multipliers that it gave.
     given = {id(y) for y in multipliers if y is not None}

@@ -18,6 +18,8 @@ from subgrad.sets.ball import GroupBall
 from subgrad.sets.box import Box
 from subgrad.solvers.structured.terms import unscaled
 
+AGAIN = 24  # each time a length of up to 1e308 loses sixteen digits
+
 
 def dual_set(h: Function, n: int) -> Set | None:
     """The S of h = h_S on R^n, None for other functions."""
@@ -44,6 +46,18 @@ def _weights(g: Function) -> Any:
     return g.weights if g.weights.ndim == 1 and np.all(g.weights > 0) else None
 
 
+def _member(S: Set, y: Array) -> Array:
+    """The projection of y, again where y is so long that rounding takes it out of S."""
+    p = S._project(y)
+    if isinstance(S, Box):
+        return p
+    for _ in range(AGAIN):
+        if np.abs(y).max() <= 4 * np.abs(p).max():
+            break
+        y, p = p, S._project(p)
+    return p
+
+
 def to_domain(h: Function, y: Array) -> Array:
     """A point near y where h* is finite."""
     a, g = unscaled(h)
@@ -52,7 +66,7 @@ def to_domain(h: Function, y: Array) -> Array:
         return y
     given, y = y, y / a
     if S is not None:
-        y = S._project(y)
+        y = _member(S, y)
     elif (w := _weights(g)) is not None:
         y = w * np.clip(y / w, *g._star.ends)  # type: ignore[attr-defined]
     elif isinstance(g, Distance):

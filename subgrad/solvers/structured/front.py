@@ -21,6 +21,7 @@ from subgrad.solvers.structured.corners import corners
 from subgrad.solvers.structured.equations import on_equations
 from subgrad.solvers.structured.extremes import EmptyDomain, empty_domain
 from subgrad.solvers.structured.form import Form, matrix, smooth
+from subgrad.solvers.structured.reach import snapped
 from subgrad.solvers.structured.terms import Structure
 from subgrad.solvers.structured.threads import one_thread
 
@@ -136,7 +137,8 @@ def _batch_state(k: int, run: Batch) -> State:
 
 
 PATIENCE = 12  # steps without progress
-ROOMS = 3  # multipliers that are kept
+ROOMS = 4  # multipliers that are kept
+EARLY = 3  # of the first steps
 LATE = 6  # looks without a bound, before its reason is looked for
 SEARCHES = 2
 
@@ -167,7 +169,9 @@ class Run:
         self.x = feasible(self.source, x0)
         self.value = self.source.value(self.x)
         self.proof: DualCertificate | EmptyDomain | None = None
-        self.rooms, self.searches = list[tuple[Any, ...]](), 0
+        self.rooms: list[tuple[Any, ...]] = [()]
+        self.early, self.searches = list[tuple[Any, ...]](), 0
+        self.next, self.wait = 0, 0
         self.looks, self.since, self.goal = 1, 0, np.inf
         if getattr(self.method, "near", False):
             self._offer(self._pair()[1], None)
@@ -227,7 +231,9 @@ class Run:
         rough = getattr(self.method, "gap", 0.0)
         rough = rough if np.isfinite(rough) else 0.0
         due = getattr(self.method, "due", None)
-        look = due is None or due() or self.stuck
+        if len(self.early) < EARLY:
+            self.early.append(y)
+        look = self.looks >= self.next and (due is None or due()) or self.stuck
         look = look and not rough > self.tol * max(1.0, abs(self.value))
         if look:
             self._offer(y, far)
@@ -250,38 +256,63 @@ class Run:
         try:
             # Along a ray points are as far as numbers go.
             with np.errstate(over="ignore", invalid="ignore"):
-                self._search(y, far)
+                found = self._search(y, far)
         except NotImplementedError:
-            pass  # too little is known of an atom there
+            found = False  # too little is known of an atom there
+        self.wait = 0 if found else 2 * self.wait + 1
+        self.next = self.looks + 1 + self.wait
 
-    def _search(self, y: tuple[Any, ...], far: float | None) -> None:
-        """Looks for a better bound.
+    def _search(self, y: tuple[Any, ...], far: float | None) -> bool:
+        """Looks for a better bound; whether y gives any.
 
         Where none is found minimisers are looked for by other multipliers: those of the
-        end may have no room; and where there is none at all, 0 may be one.
+        end may have no room, but those of the first steps. What rounding leaves at an
+        end may be in the way; and where there is no bound at all, 0 may be one.
         """
         s = self.source
-        tried = [(y, room) for room in ((), *self.rooms)]
+        tried = [(y, room) for room in self.rooms]
+        if not any(m is None for m in y):
+            tried.append((snapped(s, y), ()))
         if self.proof is None and not s.c.any():
             tried.append((tuple(np.zeros(t.op.rows) for t in s.terms), ()))
-        first = None
+        first, known = None, False
         for ys, room in tried:
             found = dual_bound(s, self.x, ys, far, self.constraint, self.whole, room)
             first = found if first is None else first
             if found.lower_bound > self.lower:
                 self.proof = found
             if np.isfinite(found.lower_bound):
-                break
-        if first is None or s.q.all() or any(y is None for y in first.multipliers):
-            return  # no room is asked for
-        if np.isfinite(first.lower_bound):
+                known = True
+                near = self.value - self.lower <= self.tol * max(1.0, abs(self.value))
+                if room and near:
+                    self.rooms.remove(room)
+                    self.rooms.insert(0, room)
+                if near or not room:
+                    break
+        if first is None or s.q.all() or any(m is None for m in first.multipliers):
+            return known  # no room is asked for
+        if known and ys is y and not room:
             if len(self.rooms) < ROOMS:
                 self.rooms.append((first.multipliers,))
-        elif self.searches < SEARCHES and (self.stuck or self.looks % LATE == 0):
-            self.searches += 1
-            if around := corners(s, self.x, first.multipliers):
-                self.rooms.append(around)
-                self._search(y, far)
+        elif not known and (before := self._earlier(far)):
+            self.rooms.append(before)
+            return self._search(y, far)
+        elif not known and self.searches < SEARCHES:
+            if self.stuck or self.looks % LATE == 0:
+                self.searches += 1
+                if around := corners(s, self.x, first.multipliers):
+                    self.rooms.append(around)
+                    return self._search(y, far)
+        return known
+
+    def _earlier(self, far: float | None) -> tuple[Any, ...]:
+        """Multipliers of the first steps by which any bound is found."""
+        while self.early:
+            found = dual_bound(self.source, self.x, self.early.pop(), far)
+            ys = found.multipliers
+            if np.isfinite(found.lower_bound) and not any(y is None for y in ys):
+                return (ys,)
+        return ()
 
     def _look_for_emptiness(self, old: Any, new: Any, x: Array) -> None:
         moves = tuple(

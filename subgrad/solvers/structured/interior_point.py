@@ -65,7 +65,8 @@ def lower_bounds(path: Path, value: Array, some: Any) -> Array:
             z = A.forward(x) + b
             near = reach(
                 A.keep(open_),
-                value[open_] - total[open_],
+                # No less than 0: x may lie outside of a set by rounding.
+                np.maximum(value[open_] - total[open_], 0.0),
                 np.linalg.norm(size[open_], axis=-1),
                 z[open_],
                 y[open_],

@@ -151,7 +151,7 @@ class Rising:
 
 
 def _margins(h: Function, lam: Array) -> Room:
-    from subgrad.solvers.structured.reach import margins
+    from subgrad.solvers.structured.margins import margins
 
     found = margins(h, lam, 0 * lam)
     return (0 * lam, 0 * lam, 0.0, None) if found is None else found[:4]

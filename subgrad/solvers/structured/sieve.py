@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property, singledispatch
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -34,23 +34,31 @@ from subgrad.functions.support import Support
 from subgrad.sets.box import Box
 from subgrad.solvers.structured.augmented_lagrangian import AugmentedLagrangian
 from subgrad.solvers.structured.form import Block, Form, Remembered, _Star
+from subgrad.solvers.structured.newton import Factor
 
 # Rows to start with, of the length of u: with q = 0 few of them leave it unbounded.
 FIRST, FLAT = 0.2, 2.0
+WIDE = 1.05  # times the slopes, of rows that may be asked for soon
 ROUNDS = 20
-NEAR = 1e5  # times the unit: the largest weight to start with
+NEAR = 1e6  # times the unit: the largest weight to start with
 SURE = 1e-6  # how far from its end a start is that may need no step
 LARGE = 2**16  # entries of the matrix
 Part = Callable[[Array], Function]
 
 
 class Known(NamedTuple):
-    """Products G = K Kᵀ between `rows` of a map K, and z = K u."""
+    """Products G = K Kᵀ between `rows` of a map K, z = K u, and A, its rows `here`.
+
+    `factor` is one of G, its rows numbered as those of K.
+    """
 
     rows: Array
     G: Array
     u: Array
     z: Array
+    here: Array
+    A: Any
+    factor: Factor | None
 
 
 # For the next problem with the same map.
@@ -171,7 +179,8 @@ class Sieve:
         else:
             sigma, share = 1.0, FLAT
             z = z / (float(np.sqrt(_square(z) / len(z))) or 1.0)
-        more = self._found(z, sigma or 1.0, rows)
+        wide = z if x is None else WIDE * z
+        more = self._found(wide, sigma or 1.0, rows)
         if not rows.any():
             more[np.argmax(np.abs(z))] += 1e-300  # one at least
         most = max(int(share * form.n), 2 * int(np.count_nonzero(rows)), 1)
@@ -288,7 +297,7 @@ class Sieve:
 
     def _restricted(self, x: Array | None, y: Array | None) -> AugmentedLagrangian:
         here, rows = self.here, self.rows
-        A = self.block.matrix[rows]
+        A = self._taken(rows)
         op = Matrix(A) if isinstance(A, np.ndarray) else Sparse(A.tocsr())
         block = Block(self.part(rows), op, self.form.b[rows])
         form = Form(self.form.q, self.form.c, (block,), self.form.source, dual=True)
@@ -298,7 +307,21 @@ class Sieve:
             on = here[known.rows]
             place = np.cumsum(here) - 1
             products.learn(place[known.rows[on]], known.G[np.ix_(on, on)])
+            if known.factor is not None and here[known.factor.rows].all():
+                rows = place[known.factor.rows]
+                products.factor = known.factor._replace(rows=rows)
         return inner
+
+    def _taken(self, rows: Array) -> Any:
+        """Rows of the map; those of the last time lie side by side."""
+        A, known = self.block.matrix, KEPT.get(self._map)
+        if known is None or not isinstance(A, np.ndarray):
+            return A[rows]
+        old = known.here[rows]
+        out = np.empty((len(rows), A.shape[1]))
+        out[old] = known.A[known.here.cumsum()[rows[old]] - 1]
+        out[~old] = A[rows[~old]]
+        return out
 
     @property
     def _map(self) -> Operator:
@@ -310,7 +333,12 @@ class Sieve:
         found = self.inner.systems.products
         if found is not None:
             rows = self.rows[found.rows]
-            KEPT[self._map] = Known(rows, found.G, self.x, z - self.form.b)
+            z, factor = z - self.form.b, found.factor
+            if factor is not None:
+                factor = factor._replace(rows=self.rows[factor.rows])
+            KEPT[self._map] = Known(
+                rows, found.G, self.x, z, self.here, found.A, factor
+            )
 
 
 def _square(x: Array) -> float:

@@ -124,8 +124,9 @@ def structure(f: Function, n: int | None = None, whole: bool = False) -> Structu
 
 def parts(f: Function, n: int, whole: bool = False) -> Structure:
     """The same of one function or of a batch, whose arrays then have leading axes."""
-    q, c, offset, terms = np.zeros(n), np.zeros(n), np.zeros(()), []
-    for term in _whole(f, n) if whole else _parts(f, identity(n), np.zeros(n)):
+    q, c, offset, terms = np.zeros(1), np.zeros(1), np.zeros(()), []
+    zero = np.broadcast_to(0.0, n)
+    for term in _whole(f, n) if whole else _parts(f, identity(n), zero):
         a, h = unscaled(term.h)
         each = np.asarray(a)[..., None]
         if isinstance(h, Affine):
@@ -139,6 +140,8 @@ def parts(f: Function, n: int, whole: bool = False) -> Structure:
             offset = offset + each[..., 0] / 2 * np.vecdot(term.b, term.b)
         else:
             terms.append(term)
+    # What is one number stays one.
+    q, c = (np.broadcast_to(a, (*a.shape[:-1], n)) for a in (q, c))
     return Structure(q, c, offset, tuple(terms), f)  # type: ignore[arg-type]
 
 
@@ -149,7 +152,7 @@ def _whole(f: Function, n: int) -> list[Term]:
         if isinstance(h, Precomposed) and h.op.scalar == 1.0 and h.map.b is None:
             h = h.f
         plain = isinstance(h, _Derived)
-        here = identity(n), np.zeros(n)
+        here = identity(n), np.broadcast_to(0.0, n)
         out += [Term(scale(h, a), *here)] if plain else _parts(p, *here)
     return out
 
