@@ -20,6 +20,7 @@ from subgrad import (
     SecondOrderCone,
     Simplex,
     Support,
+    cvar,
     distance,
     hinge,
     logistic_loss,
@@ -33,12 +34,15 @@ from subgrad import (
     ptp,
     separable,
     squared_norm,
+    sum_largest,
     tv,
     variable,
 )
+from subgrad.sets.box import point
 from subgrad.solvers import DualCertificate, Gap, MaxIter, minimize, structure
 from subgrad.solvers.rays import RayCertificate
 from subgrad.solvers.structured.corners import corners, reach_between
+from subgrad.solvers.structured.domains import conjugate_value, to_domain
 from subgrad.solvers.structured.extremes import EmptyDomain
 
 RNG = np.random.default_rng(0)
@@ -331,6 +335,90 @@ def test_a_cone_is_not_left_by_rounding():
     f = norm1(X) + Indicator(SecondOrderCone(4))(X) + at_most(-1.0)(-1e-9 * X[3:])
     y = np.array([0.0, 0.0, 0.0, 1e-9])
     assert not EmptyDomain((None, y, np.ones(1)), np.inf).verify(f)
+
+
+# Forgeries ----------------------------------------------------------------------------
+
+
+def test_points_outside_of_equations_are_no_level():
+    """f(x) is less than the minimum at points that are within rounding of a set."""
+    u, ones = variable(5), np.ones(5)
+    f = norm1(np.eye(5)[::-1] @ u) + Indicator(point(ones))(2 * np.eye(5) @ u - ones)
+    x = (1 - 1e-10) * ones
+    assert f(x) < 5
+    for size in 10.0 ** np.arange(0, 16):
+        c = DualCertificate(x, (ones, -size * ones), 5.01, room=((ones, -ones / 2),))
+        assert not c.verify(f)
+
+
+def test_room_of_multipliers_that_leave_other_variables_alone():
+    f = norm1(A @ X - B)
+    low = minimize(f, np.zeros(4), stop=STOP).fun
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        x, y = 100 * rng.standard_normal(4), rng.choice([-1.0, 1.0], 9)
+        assert not DualCertificate(x, (y,), low + 0.1, room=((0 * y,),)).verify(f)
+
+
+@pytest.mark.parametrize("size", [1e4, 1e12, 1e16, 1e20, 1e100])
+def test_long_multipliers_stay_in_the_domain(size):
+    """h*(y) >= <y, z> - h(z) for all z."""
+    rng = np.random.default_rng(0)
+    Z = np.concatenate([[np.ones(5), -np.ones(5)], rng.standard_normal((60, 5))])
+    u = variable(5)
+    for f in (norm_inf(u), sum_largest(3)(u), cvar(0.3)(u), max_entry(u), tv(u)):
+        h = structure(f, whole=True).terms[0].h
+        for _ in range(20):
+            y = to_domain(h, size * rng.standard_normal(5))
+            room = 1e-13 * np.linalg.norm(y)
+            assert np.all(h(Z) + conjugate_value(h, y) >= Z @ y - room)
+
+
+def test_multipliers_in_single_precision_prove_no_more():
+    f = norm2(A @ X - B) + norm1(X)
+    found = minimize(f, np.zeros(4), stop=STOP)
+    c = found.certificate
+    for size in (0.9, 0.99, 1.0, 1.001, 1.1):
+        ys = tuple(
+            None if y is None else (size * y).astype(np.float32) for y in c.multipliers
+        )
+        claim = found.fun + 1e-9
+        forged = replace(c, multipliers=ys, x=c.x.astype(np.float32), lower_bound=claim)
+        assert not forged.verify(f)
+
+
+def test_points_near_a_domain_are_not_in_it():
+    """Of the entries of a simplex the sum is one; not one less 1e-10."""
+    x, b = variable(2), 1e9
+    f = max_entry(x) + norm1(x + b)  # at least -b
+    for away in (1e-9, 1e-10, 1e-11, 1e-12):
+        y = -np.array([0.5, 0.5]) * (1 - away)
+        assert not DualCertificate(np.full(2, -b), (None, y), -b + 5e-4).verify(f)
+
+
+@pytest.mark.parametrize("size", [1e-8, 1.0, 1e8])
+def test_what_is_claimed_is_what_is_verified(size):
+    """Also where multipliers are moved towards 0 once more."""
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        D, e = size * rng.standard_normal((9, 4)), size * rng.standard_normal(9)
+        for f in (squared_norm(D @ X - e) + norm1(X), norm1(D @ X - e) + norm2(X)):
+            c = minimize(f, np.zeros(4), stop=STOP).certificate
+            assert c.verify(f), (seed, f)
+
+
+def test_far_points_of_a_batch_prove_no_more():
+    """f(x) - g(x), g what f is but for a constant, is rounding there."""
+    rng = np.random.default_rng(0)
+    D, E = rng.standard_normal((8, 3)), rng.standard_normal((2, 8))
+    u = variable(3)
+    f = squared_norm(D @ u - E) + norm1(u)
+    found = minimize(f, np.zeros((2, 3)), stop=STOP)
+    c = found.certificate
+    claim = np.array([found.fun[0] + 1, -np.inf])
+    for size in 10.0 ** np.repeat(np.arange(4, 17), 5):
+        x = size * rng.standard_normal((2, 3))
+        assert not replace(c, x=x, y=0 * c.y, lower_bound=claim).verify(f)
 
 
 # Names --------------------------------------------------------------------------------

@@ -67,7 +67,7 @@ def _continued(problem: Problem, results: list[Result], forms: list[Any]) -> Res
     dual = tuple(None if u is None or v is None else v + t * (v - u) for u, v in sides)
     x = last.x + t * (last.x - results[0].x)
     # Entries that are zero, or become so, stay so.
-    return replace(last, x=np.where(x * last.x > 0, x, 0.0), dual=dual)
+    return replace(last, x=np.where(np.sign(x) == np.sign(last.x), x, 0.0), dual=dual)
 
 
 def _weights(form: Any) -> Array:
@@ -82,5 +82,5 @@ def _steps(a: Array, b: Array, c: Array) -> float | None:
     if not len(a) == len(b) == len(c) or not (move := b - a).any():
         return None
     t = float((c - b) @ move / (move @ move))
-    near = np.allclose(c - b, t * move, rtol=0, atol=1e-9 * np.abs(move).max())
+    near = np.abs(c - b - t * move).max() <= 1e-9 * np.abs(c).max()
     return t if near and 0 <= t <= FAR else None

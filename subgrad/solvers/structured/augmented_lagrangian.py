@@ -21,6 +21,7 @@ from subgrad.solvers.structured.form import Form
 from subgrad.solvers.structured.newton import Systems
 
 INNER = 30  # Newton steps within one step of the multipliers
+LOST = 1e-10  # of what is summed, at most
 EPS = float(np.finfo(np.float64).eps)
 
 
@@ -79,8 +80,12 @@ class AugmentedLagrangian:
             g = slope + form.adjoint(y)
             away = float(np.sum(np.square(y - yk) / each)) + back * _square(x - xk)
             size = np.sqrt(self.square * _square(y))
-            floor = 3 * EPS * (size + np.linalg.norm(form.c) + np.linalg.norm(slope))
-            error = float(np.linalg.norm(g))
+            size += np.linalg.norm(form.c) + np.linalg.norm(slope)
+            floor, error = 3 * EPS * size, float(np.linalg.norm(g))
+            if error <= 1e5 * LOST * size and form.dual and self.strong:
+                # What a shrinkage leaves of w is wrong by as much as w.
+                lost = EPS * np.sqrt(self.square * _square(w[y != 0]))
+                floor = max(floor, min(lost, LOST * size))
             first = error if used == 0 else first
             # Newton's method near the end stands still at what rounding leaves.
             still = still + 1 if error > 0.5 * last else 0

@@ -64,8 +64,8 @@ class BatchCertificate:
     def verify(self, f: Function, constraints: Any = ()) -> bool:
         """Whether f has the bounds, everything computed afresh."""
         f = _within(a_function("f", f), self.constraint)
-        x = vector("x", self.x, f.n)
-        y = vector("y", self.y, None)
+        x = vector("x", self.x, f.n).astype(np.float64, copy=False)
+        y = vector("y", self.y, None).astype(np.float64, copy=False)
         data, value = arrays(f, x.shape[-1]), f._value(x)
         if self.more is not None:
             x = np.concatenate([x, vector("more", self.more, None)], -1)

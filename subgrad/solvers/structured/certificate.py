@@ -34,6 +34,7 @@ from subgrad.solvers.structured.terms import Structure, structure, unscaled
 
 EPS = float(np.finfo(np.float64).eps)
 ULPS = 8
+LITTLE = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +64,7 @@ class DualCertificate:
         f is given without the constraint set, or with it. Constraint functions change
         nothing: the bound holds without them.
         """
-        x = vector("x", self.x, a_function("f", f).n)
+        x = _exact("x", self.x, a_function("f", f).n)
         if x.ndim != 1:
             raise ValueError(f"x must have shape (n,), got {x.shape}")
         radius: Any = self.radius
@@ -117,6 +118,10 @@ def dual_bound(
         each = zip(multipliers, zeros, strict=True)
         filled = _settled(s, tuple(zero if y is None else y for y, zero in each))
         raw, blur, moved = _bound(s, x, filled, radius, room)
+    left = [t.h for t, y in zip(s.terms, moved, strict=True) if y is None]
+    if left and (s.c.any() or dual_set(unscaled(left[0])[1], s.n) is None):
+        # Rounding may take what was moved towards 0 out of the domain again.
+        raw, blur, moved = _bound(s, x, moved, radius, room)
     bound = raw - 2 * ULPS * EPS * blur if np.isfinite(raw) else -np.inf
     # A method may go on to change the multipliers that it gave.
     given = {id(y) for y in multipliers if y is not None}
@@ -129,13 +134,18 @@ def multipliers_of(s: Structure, name: str, ys: Any) -> tuple[Any, ...] | None:
     if not isinstance(ys, tuple | list):
         kind = type(ys).__name__
         raise TypeError(f"{name} must be a tuple of arrays, got {kind}")
-    out = tuple(None if y is None else vector(name, y, None) for y in ys)
+    out = tuple(None if y is None else _exact(name, y, None) for y in ys)
     lengths = [t.op.rows for t in s.terms]
     if len(out) != len(lengths) or any(
         y is not None and y.shape != (k,) for y, k in zip(out, lengths, strict=True)
     ):
         return None
     return out
+
+
+def _exact(name: str, y: Any, n: int | None) -> Array:
+    """A vector of doubles: with others everything would be rounded to their digits."""
+    return vector(name, y, n).astype(np.float64, copy=False)
 
 
 def _settled(s: Structure, multipliers: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -171,9 +181,11 @@ def _bound(
             r = r + t.op.adjoint(y)
     if left and np.ptp(s.q) > 0:
         return -np.inf, 0.0, tuple(ys)  # their conjugate together is not known
-    if left and (theta := _shrink(left[0].h, -r, s)) < 1:
+    if left and (theta := _shrink(left[0].h, -r, s, _sum(s, ys))) < 1:
         if not all(np.isfinite(t.h.infimum) for t in s.terms if t is not left[0]):
             return -np.inf, 0.0, tuple(ys)  # 0 is no multiplier to move towards
+        if theta == 0:
+            return -np.inf, 0.0, tuple(ys)
         ys, r = [None if y is None else theta * y for y in ys], theta * r
     total, blur = s.offset, abs(s.offset)
     for t, y in zip(s.terms, ys, strict=True):
@@ -182,8 +194,17 @@ def _bound(
             total += float(y @ t.b) - value
             blur += _size(y, t.b, t.op.forward(x)) + abs(value)
     moved = tuple(ys)
+    # The products with A are wrong by about as much as this.
+    size = _sum(s, ys)
+    blur += size * float(np.linalg.norm(x))
     if left:
-        value = float(joint(left[0].h, s).conjugate()._value(-r))
+        g, w = left[0].h, -r - s.c
+        if isinstance(g, Indicator):
+            blur += size * float(np.linalg.norm(g._body(s.n)._support_point(w)))
+        if s.q.any():
+            value = float(joint(g, s).conjugate()._value(-r))
+        else:
+            value = conjugate_value(g, to_domain(g, w)) if _inside(g, w) else np.inf
         bound = total - value if np.isfinite(value) else -np.inf
         return bound, blur + abs(total), moved
     r, curved = r + s.c, s.q > 0
@@ -194,10 +215,6 @@ def _bound(
     free = unmoved(s, ys, r)
     if not np.all(curved | free):
         flat = np.where(curved, 0.0, r)
-        # The products with A are wrong by about as much as this.
-        size = float(np.linalg.norm(s.c))
-        for length, y in zip(s.lengths, ys, strict=True):
-            size += 0.0 if y is None else length * float(np.linalg.norm(y))
         away = float(np.linalg.norm(flat)) + EPS * size
         along = float(flat @ x)
         blur += float(np.abs(flat) @ np.abs(x))
@@ -226,24 +243,44 @@ def _size(y: Array, b: Array, z: Array) -> float:
     return float(sum(each))
 
 
-def _shrink(g: Function, v: Array, s: Structure) -> float:
-    """θ <= 1 with the conjugate of g + <c, .> + q/2 |.|² finite at θ v."""
+def _inside(g: Function, w: Array, share: float = 1.0) -> bool:
+    """Whether g* is finite at w, but for rounding of w."""
+    away = float(np.linalg.norm(w - to_domain(g, w)))
+    return away <= share * 4 * ULPS * EPS * float(np.linalg.norm(w))
+
+
+def _sum(s: Structure, ys: Any) -> float:
+    """The size of what is summed in c + Σ A_kᵀ y_k."""
+    each = zip(s.lengths, ys, strict=True)
+    size = sum(a * float(np.linalg.norm(y)) for a, y in each if y is not None)
+    return float(np.linalg.norm(s.c)) + size
+
+
+def _shrink(g: Function, v: Array, s: Structure, size: float) -> float:
+    """θ <= 1 with the conjugate of g + <c, .> + q/2 |.|² finite at θ v, 0 if none.
+
+    Also if v, the sum of numbers of that size, is computed anew from θ y.
+    """
     a, h = unscaled(g)
     if s.q.any() or (isinstance(h, Indicator) and np.all(h._body(s.n).is_bounded)):
         return 1.0
     S = dual_set(h, s.n)
 
     def inside(t: float) -> bool:
-        w = (t * v - s.c) / a
+        w = t * v - s.c
         if S is not None:
-            return bool(S._gauge(w) <= 1 - ULPS * EPS)
-        # Membership in the domains of other conjugates has a tolerance of 1e-9.
-        return bool(np.isfinite(h.conjugate()._value((1 + 2e-9) * w)))
+            return bool(S._gauge(w / a) <= 1 - ULPS * EPS)
+        return _inside(g, w, 0.25)
 
+    # Sets without inner points, or those that leave out 0, have none.
+    near = (LITTLE * v - s.c) / a
+    if not (inside(LITTLE) if S is None else S._contains(near, ULPS * EPS)):
+        return 0.0
     if S is not None and not s.c.any():
         gauge = float(S._gauge(v / a))
-        return 1.0 if gauge <= 1 else (1 - ULPS * EPS) / gauge
-    if inside(1.0):
+        blur = ULPS * EPS + 2 * EPS * size / float(np.linalg.norm(v) or 1.0)
+        return 1.0 if gauge <= 1 else max(1 - blur, 0.0) / gauge
+    if _inside(g, v - s.c):
         return 1.0
     low, high = 0.0, 1.0
     for _ in range(60):

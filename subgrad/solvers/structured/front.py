@@ -285,8 +285,8 @@ class Run:
                 known = True
                 near = self.value - self.lower <= self.tol * max(1.0, abs(self.value))
                 if room and near:
-                    self.rooms.remove(room)
-                    self.rooms.insert(0, room)
+                    rest = [other for other in self.rooms if other is not room]
+                    self.rooms = [room, *rest]
                 if near or not room:
                     break
         if first is None or s.q.all() or any(m is None for m in first.multipliers):

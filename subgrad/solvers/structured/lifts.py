@@ -42,7 +42,7 @@ from subgrad.solvers.structured.terms import unscaled
 LEVELS = 8  # different weights of an ordered sum, each with rows of its own
 WIDE = 30.0  # times the mean of y - l is how far multipliers are when one begins
 FUZZ = 1e-14
-FLAT = 1e-13  # of C is added to it
+FLAT = 1e-27  # of a sum of squares: rounding of its terms, squared
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,8 +208,8 @@ class Lifted:
         dZ += E
         C = (dZ * D) @ dZ.T + (dX * self.q) @ dX.T
         # Where all may move by the same, nothing but rounding is left of C.
-        at = np.arange(len(E))
-        C[at, at] += FLAT * (E * E) @ D
+        at, whole = np.arange(len(E)), (E * E) @ D
+        C[at, at] += np.where(C[at, at] <= FLAT * whole, whole, 0.0)
         solve = cholesky(C)
 
         def once(r: Array, s: Array) -> tuple[Array, Array, Array]:
@@ -218,11 +218,11 @@ class Lifted:
             dx, dy = np.concatenate([dx + ds @ dX, ds]), dy + ds @ dY
             return dx, dy, dz + ds @ dZ
 
-        def whole(r: Array, s: Array) -> tuple[Array, Array, Array]:
+        def twice(r: Array, s: Array) -> tuple[Array, Array, Array]:
             dx, dy, dz = once(r, s)
             left = r + self.adjoint(dy)
             left[:n] += self.q * dx[:n]
             ex, ey, ez = once(left, np.zeros(len(s)))
             return dx + ex, dy + ey, dz + ez
 
-        return whole
+        return twice

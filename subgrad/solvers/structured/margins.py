@@ -13,8 +13,9 @@ where an I_j that is empty adds 0 and those that are whole blocks lose E at most
 sum of |s_i| over the cuts. So y + v stays inside if v(I_j) <= s_i - 2 E for all other
 I_j, i the number of entries up to there. With |v|_2 <= ρ and the sum 0 over the m
 entries of the block, v(I_j) <= ρ (k (m - k) / m)^(1/2) for k of them. Where |y| is what
-is weakly majorized, the same of |y|, for |v_i| <= |y_i|; after the last cut no sum is
-kept, and |v|(I_j) <= ρ k^(1/2).
+is weakly majorized, the same of |y|, as ρ ((m - 1) / m)^(1/2) <= s_{i-1} - 2 E <= |y_i|
+for the least in a block, the last; after the last cut no sum is kept, and |v|(I_j) <=
+ρ k^(1/2).
 """
 
 from __future__ import annotations
@@ -148,8 +149,6 @@ def _ordered(w: Array, y: Array, signed: bool) -> tuple[Array, Array]:
     W, U = np.zeros(m), np.zeros((len(first), m))
     W[order] = rho[label]
     U[label, order] = np.where(loose, 0.0, np.sign(y[order]) if signed else 1.0)
-    if signed:
-        W[order] = np.where(loose, W[order], np.minimum(W[order], u[order]))
     return W, U[(size > 1) & ~loose[first]]
 
 

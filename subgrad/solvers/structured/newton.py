@@ -12,7 +12,7 @@ gradients are used.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +22,6 @@ from subgrad.solvers.structured.form import Block, Form
 
 REBUILD = 30  # changes to a Gram matrix before rounding is wiped out
 BAND = 16
-OTHERS = 0.25  # of the rows of a factor, that may have changed
 
 
 class Gram:
@@ -48,21 +47,12 @@ class Gram:
         return self.G
 
 
-class Factor(NamedTuple):
-    """The lower Cholesky factor L of (A Aᵀ + shift I) between some rows of A."""
-
-    rows: Array
-    L: Array
-    shift: float
-
-
 class Products:
-    """A Aᵀ between the rows of A that were active once, and one of its factors."""
+    """A Aᵀ between the rows of A that were active once."""
 
     def __init__(self, A: Any) -> None:
         self.A, self.G = A, np.zeros((0, 0))
         self.rows, self.place = np.zeros(0, int), np.full(A.shape[0], -1)
-        self.factor: Factor | None = None
 
     def __call__(self, active: Array) -> Array:
         """Between the rows with these numbers."""
@@ -71,75 +61,17 @@ class Products:
             k = len(self.rows)
             self.rows = np.concatenate([self.rows, new])
             self.place[new] = np.arange(k, len(self.rows))
-            found = self.A[new] @ self.A[self.rows].T
+            some = self.A
+            if 2 * len(self.rows) < len(self.place):
+                some = self.A[self.rows]
+            found = self.A[new] @ some.T
             found = found if isinstance(found, np.ndarray) else found.toarray()
+            found = found if some is not self.A else found[:, self.rows]
             G = np.empty((len(self.rows),) * 2)
             G[:k, :k], G[k:], G[:k, k:] = self.G, found, found[:, :k].T
             self.G = G
         at = self.place[active]
         return self.G.take(at, 0).take(at, 1)
-
-    def solve(self, active: Array, shift: float, h: Array) -> Array:
-        """x with (A Aᵀ + shift I) x = h between the rows with these numbers."""
-        from scipy.linalg import lapack
-
-        G = self(active)
-        x = self._from_others(active, G, shift, h)
-        if x is None:
-            S = G.copy()
-            S[np.diag_indices(len(S))] += shift
-            L, info = lapack.dpotrf(S.T, lower=1)
-            if info:
-                return np.asarray(np.linalg.lstsq(S, h, rcond=None)[0])
-            self.factor = Factor(active, L, shift)
-            x = lapack.dpotrs(L, h, lower=1)[0]
-        return np.asarray(x)
-
-    def _from_others(
-        self, active: Array, G: Array, shift: float, h: Array
-    ) -> Array | None:
-        """The same by the factor of other rows, if they are not many.
-
-        With S between the rows of the factor, e_j for those that are gone, where x = 0,
-        and the columns of G for new ones, found from the Schur complement in
-        [[S, U], [Uᵀ, C]], and refined for the other shift.
-        """
-        from scipy.linalg import lapack
-
-        if self.factor is None:
-            return None
-        base, L, before = self.factor
-        if abs(shift - before) > 1e-3 * G.trace() / len(G):
-            return None
-        at = np.full(len(self.place), -1)
-        at[active] = np.arange(len(active))
-        to = at[base]
-        stay, gone = np.flatnonzero(to >= 0), np.flatnonzero(to < 0)
-        to, at[base] = to[stay], -1
-        new = at[active[at[active] >= 0]]
-        k = len(gone)
-        if k + len(new) > OTHERS * len(base):
-            return None
-        U = np.zeros((len(base), k + len(new)), order="F")
-        U[gone, np.arange(k)] = 1.0
-        columns = self.place[active[new]]
-        U[:, k:] = self.G.take(self.place[base], 0).take(columns, 1)
-        W = lapack.dtrtrs(L, U, lower=1)[0]
-        C = -W.T @ W
-        C[k:, k:] += G.take(new, 0).take(new, 1) + shift * np.eye(len(new))
-        x, r, goal = np.zeros(len(h)), h, 1e-10 * float(np.linalg.norm(h))
-        for _ in range(3):
-            s, t = np.zeros(len(base)), np.zeros(len(C))
-            s[stay], t[k:] = r[to], r[new]
-            s = lapack.dtrtrs(L, s, lower=1)[0]
-            v = np.linalg.solve(C, t - W.T @ s)
-            s = lapack.dtrtrs(L, s - W @ v, lower=1, trans=1)[0]
-            x[to] += s[stay]
-            x[new] += v[k:]
-            r = h - G @ x - shift * x
-            if np.linalg.norm(r) <= goal:
-                return x
-        return None
 
     def learn(self, rows: Array, G: Array) -> None:
         """Take those between these rows as known."""
@@ -208,15 +140,12 @@ class Systems:
         A, on = self.products.A, active
         if 2 * len(active) < A.shape[0]:
             A, on = A[active], np.arange(len(active))
+        S = T(T(self.products(active)).T)
+        S[np.diag_indices(len(S))] += D / sigma
         h = T((A @ r)[on])
-        if T is _itself:
-            found = self.products.solve(active, D / sigma, h)
-        else:
-            S = T(T(self.products(active)).T)
-            S[np.diag_indices(len(S))] += D / sigma
-            _, found, info = lapack.dposv(S.T, h, lower=1)
-            if info:
-                found = np.linalg.lstsq(S, h, rcond=None)[0]
+        _, found, info = lapack.dposv(S.T, h, lower=1)
+        if info:
+            found = np.linalg.lstsq(S, h, rcond=None)[0]
         z = np.zeros(A.shape[0])
         z[on] = T(found)
         return np.asarray((r - A.T @ z) / D)
@@ -354,15 +283,11 @@ class Systems:
         return x
 
 
-def _itself(V: Array) -> Array:
-    return V
-
-
 def _half(J: Jacobian, active: Array) -> Callable[[Array], Array] | None:
     """The root of J on the rows where d > 0, None where these are not all."""
     s = np.sqrt(J.d[active])
     if J.u is None:
-        return _itself if np.all(s == 1) else lambda V: (s * V.T).T
+        return lambda V: V if np.all(s == 1) else (s * V.T).T
     labels, at = np.unique(_labels(J)[active], return_inverse=True)
     assert J.e is not None
     others = np.ones(len(J.e), bool)

@@ -32,6 +32,7 @@ from subgrad.functions.separable import Separable
 from subgrad.functions.support import Support
 from subgrad.sets.ball import GroupBall
 from subgrad.sets.box import Box
+from subgrad.sets.simplex import CappedSimplex
 from subgrad.solvers.structured.domains import conjugate_value
 from subgrad.solvers.structured.form import matrix
 from subgrad.solvers.structured.margins import margins
@@ -108,10 +109,14 @@ def snapped(s: Structure, ys: tuple[Any, ...]) -> tuple[Any, ...]:
         if isinstance(g, Separable) and g.weights is None and not g.phi.batch:
             star: Any = g._star
             ends = a * np.reshape(star.breakpoints if star.polyhedral else [], (-1, 1))
-        elif isinstance(S, Box):
+        elif isinstance(S, Box | CappedSimplex):
             ends = a * np.stack([S.lower, S.upper])
+        y, free = y.copy(), np.ones(len(y), bool)
         for end in ends:
-            y = np.where(np.abs(y - end) <= NEAR * (1 + np.abs(end)), end, y)
+            near = np.abs(y - end) <= NEAR * (1 + np.abs(end))
+            y, free = np.where(near, end, y), free & ~near
+        if isinstance(S, CappedSimplex) and free.any():
+            y[int(np.argmax(free))] += a * float(S.total) - y.sum()
         out.append(y)
     return tuple(out)
 

@@ -34,31 +34,28 @@ from subgrad.functions.support import Support
 from subgrad.sets.box import Box
 from subgrad.solvers.structured.augmented_lagrangian import AugmentedLagrangian
 from subgrad.solvers.structured.form import Block, Form, Remembered, _Star
-from subgrad.solvers.structured.newton import Factor
 
 # Rows to start with, of the length of u: with q = 0 few of them leave it unbounded.
 FIRST, FLAT = 0.2, 2.0
 WIDE = 1.05  # times the slopes, of rows that may be asked for soon
 ROUNDS = 20
 NEAR = 1e6  # times the unit: the largest weight to start with
-SURE = 1e-6  # how far from its end a start is that may need no step
+SURE = 1e-7  # how far from its end a start is that may need no step
 LARGE = 2**16  # entries of the matrix
 Part = Callable[[Array], Function]
 
 
 class Known(NamedTuple):
-    """Products G = K Kᵀ between `rows` of a map K, z = K u, and A, its rows `here`.
+    """Products G = K Kᵀ between `rows` of a map K, and A, its rows `here`.
 
-    `factor` is one of G, its rows numbered as those of K.
+    `ends` are pairs of points u and K u, at which the last problems ended.
     """
 
     rows: Array
     G: Array
-    u: Array
-    z: Array
+    ends: list[tuple[Array, Array]]
     here: Array
     A: Any
-    factor: Factor | None
 
 
 # For the next problem with the same map.
@@ -172,7 +169,7 @@ class Sieve:
             y = None  # a point that is not sparse says nothing
         rows = np.zeros(len(form.b), bool) if y is None else y != 0
         u = self._first() if x is None else x
-        z = self._near(u)
+        z = self._slopes(u) if x is None else self._near(u)
         if np.all(form.q > 0):
             share = FIRST
             sigma = _square(u) * float(form.q.mean()) / (_square(z) or 1.0)
@@ -185,7 +182,8 @@ class Sieve:
             more[np.argmax(np.abs(z))] += 1e-300  # one at least
         most = max(int(share * form.n), 2 * int(np.count_nonzero(rows)), 1)
         self.here = self._joined(rows, more, most)
-        self.start, self.share = (x, y), None
+        self.start: Any = x, y
+        self.share: float | None = None
         if x is not None and y is not None and np.all(form.q > 0):
             away = self._away(z, y, sigma or 1.0)
             self.near = away < SURE
@@ -269,12 +267,13 @@ class Sieve:
         return self.form.linear(u) + self.form.b
 
     def _near(self, u: Array) -> Array:
-        """The same where an earlier problem ended, from its product."""
+        """The same by earlier products, on a line through points where these end."""
         known = KEPT.get(self._map)
-        if known is not None and (size := _square(known.u)) > 0:
-            t = float(u @ known.u) / size
-            if np.all(np.abs(u - t * known.u) <= 1e-12 * np.abs(u).max()):
-                return t * known.z + self.form.b
+        if known is not None:
+            U, Z = map(np.array, zip(*known.ends, strict=True))
+            t = np.linalg.lstsq(U.T, u)[0]
+            if np.all(np.abs(u - t @ U) <= 1e-12 * np.abs(u).max(initial=0.0)):
+                return t @ Z + self.form.b
         return self._slopes(u)
 
     def _found(self, z: Array, sigma: float, here: Array) -> Array:
@@ -307,9 +306,6 @@ class Sieve:
             on = here[known.rows]
             place = np.cumsum(here) - 1
             products.learn(place[known.rows[on]], known.G[np.ix_(on, on)])
-            if known.factor is not None and here[known.factor.rows].all():
-                rows = place[known.factor.rows]
-                products.factor = known.factor._replace(rows=rows)
         return inner
 
     def _taken(self, rows: Array) -> Any:
@@ -333,12 +329,10 @@ class Sieve:
         found = self.inner.systems.products
         if found is not None:
             rows = self.rows[found.rows]
-            z, factor = z - self.form.b, found.factor
-            if factor is not None:
-                factor = factor._replace(rows=self.rows[factor.rows])
-            KEPT[self._map] = Known(
-                rows, found.G, self.x, z, self.here, found.A, factor
-            )
+            known, ends = KEPT.get(self._map), [(self.x, z - self.form.b)]
+            if known is not None:
+                ends = [*ends, *known.ends[:2]]
+            KEPT[self._map] = Known(rows, found.G, ends, self.here, found.A)
 
 
 def _square(x: Array) -> float:
