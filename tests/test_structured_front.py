@@ -23,6 +23,7 @@ from subgrad import (
     cvar,
     distance,
     hinge,
+    hinge_loss,
     logistic_loss,
     max_entry,
     norm1,
@@ -388,12 +389,11 @@ def test_multipliers_in_single_precision_prove_no_more():
 
 
 def test_points_near_a_domain_are_not_in_it():
-    """Of the entries of a simplex the sum is one; not one less 1e-10."""
-    x, b = variable(2), 1e9
-    f = max_entry(x) + norm1(x + b)  # at least -b
+    """Slopes of a hinge are at most 0, not 1e-10."""
+    f = hinge_loss(X) + norm1(X - 1e9)  # 0 at 1e9
     for away in (1e-9, 1e-10, 1e-11, 1e-12):
-        y = -np.array([0.5, 0.5]) * (1 - away)
-        assert not DualCertificate(np.full(2, -b), (None, y), -b + 5e-4).verify(f)
+        y = np.full(4, -away)
+        assert not DualCertificate(np.full(4, 1e9), (None, y), 5e-4).verify(f)
 
 
 @pytest.mark.parametrize("size", [1e-8, 1.0, 1e8])

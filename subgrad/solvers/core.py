@@ -42,7 +42,7 @@ def _states(solver: Solver, problem: Problem, x: Array) -> Iterator[State]:
 
 
 def minimize(
-    f: Function | Problem,
+    f: Function,
     x0: Any,
     method: Solver | str = "auto",
     stop: Stop | None = None,
@@ -61,8 +61,7 @@ def minimize(
 
     Every leading axis of x0, and of the parameters of f, is a batch of problems, each
     with its own best point and end. `constraint` is a Set; what it has in common with
-    those of indicators among the terms of f counts. A Problem in the place of f has a
-    constraint and what else is known of it itself. `constraints` is a list of
+    those of indicators among the terms of f counts. `constraints` is a list of
     Functions g for g(x) <= 0 (or affine maps, for all rows); points where no g is above
     `feasibility` count as feasible, and the best of them is the result. `method` is a
     Solver or its name, see `solvers.auto`.
@@ -89,10 +88,21 @@ def minimize(
     `certificate.verify(f)` checks the bound of the result afresh, constraint set or
     not; with constraint functions it is `certificate.verify(f, constraints)`.
     """
-    if isinstance(f, Problem):
-        problem = f
-    else:
-        problem = Problem(f, constraint, optimum, radius, constraints, feasibility)
+    problem = Problem(f, constraint, optimum, radius, constraints, feasibility)
+    return solve(problem, x0, method, stop, callback, progress, record, cuts)
+
+
+def solve(
+    problem: Problem,
+    x0: Any,
+    method: Solver | str = "auto",
+    stop: Stop | None = None,
+    callback: Callable[[Result], Any] | None = None,
+    progress: bool = False,
+    record: int = 0,
+    cuts: int | None = None,
+) -> Result:
+    """`minimize` of a problem of which something may be known from others."""
     dual = None
     if isinstance(x0, Result):
         x0, dual = x0.x, x0.dual

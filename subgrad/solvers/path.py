@@ -10,7 +10,7 @@ import numpy as np
 
 from subgrad._check import Array
 from subgrad.core import Function, Set
-from subgrad.solvers.core import minimize
+from subgrad.solvers.core import solve
 from subgrad.solvers.problem import Problem
 from subgrad.solvers.result import Result
 from subgrad.solvers.state import Solver
@@ -41,7 +41,7 @@ def path(
         problem = Problem(f, constraint)
         if forms:
             start = _continued(problem, results[-2:], forms)
-        start = minimize(problem, start, method, stop)
+        start = solve(problem, start, method, stop)
         results.append(start)
         form = problem.known.get(start.x.shape[-1])
         forms = [*forms[-1:], form] if hasattr(form, "blocks") else []

@@ -211,7 +211,7 @@ def _bound(
     bound = total - float(np.sum(np.square(r[curved]) / (2 * s.q[curved])))
     if not np.isfinite(bound):
         return -np.inf, 0.0, moved
-    blur += abs(total - bound)
+    blur += abs(total - bound) + size * float(np.linalg.norm(r[curved] / s.q[curved]))
     free = unmoved(s, ys, r)
     if not np.all(curved | free):
         flat = np.where(curved, 0.0, r)

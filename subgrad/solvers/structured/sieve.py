@@ -303,9 +303,10 @@ class Sieve:
         inner = AugmentedLagrangian(form, x, y)
         known, products = KEPT.get(self._map), inner.systems.products
         if known is not None and products is not None:
-            on = here[known.rows]
+            on = np.flatnonzero(here[known.rows])
             place = np.cumsum(here) - 1
-            products.learn(place[known.rows[on]], known.G[np.ix_(on, on)])
+            G = known.G.take(on, 0).take(on, 1)
+            products.learn(place[known.rows[on]], G)
         return inner
 
     def _taken(self, rows: Array) -> Any:
@@ -316,7 +317,7 @@ class Sieve:
         old = known.here[rows]
         out = np.empty((len(rows), A.shape[1]))
         out[old] = known.A[known.here.cumsum()[rows[old]] - 1]
-        out[~old] = A[rows[~old]]
+        out[~old] = A.T[:, rows[~old]].T  # half the time of A[...]
         return out
 
     @property
