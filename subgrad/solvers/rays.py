@@ -103,7 +103,7 @@ def straightened(f: Function, d: Array) -> Array:
             continue
         small = NEARLY * sizes(t.op, np.abs(d))
         on = np.abs(t.op.forward(d)) <= (small if box else np.inf)
-        most -= np.count_nonzero(on)
+        most -= int(np.count_nonzero(on))
         if most < 0:
             return d
         rows.append(A[on] if isinstance(A, np.ndarray) else A[on].toarray())

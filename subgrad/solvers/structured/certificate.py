@@ -192,7 +192,7 @@ def _bound(
         if y is not None:
             value = conjugate_value(t.h, y)
             total += float(y @ t.b) - value
-            blur += _size(y, t.b, t.op.forward(x)) + abs(value)
+            blur += _size(y, t.b, t.op.forward(x)) + abs(value) + _cancelled(t.h, y)
     moved = tuple(ys)
     # The products with A are wrong by about as much as this.
     size = _sum(s, ys)
@@ -201,6 +201,7 @@ def _bound(
         g, w = left[0].h, -r - s.c
         if isinstance(g, Indicator):
             blur += size * float(np.linalg.norm(g._body(s.n)._support_point(w)))
+            blur += _cancelled(g, w)
         if s.q.any():
             value = float(joint(g, s).conjugate()._value(-r))
         else:
@@ -241,6 +242,20 @@ def _size(y: Array, b: Array, z: Array) -> float:
     """<|y|, |b| + |z|>."""
     each = (np.abs(y[at]) @ (np.abs(b[at]) + np.abs(z[at])) for at in slices(y))
     return float(sum(each))
+
+
+def _cancelled(h: Function, y: Array) -> float:
+    """What can have cancelled in h*(y) of the indicator of a set.
+
+    In <y, z> at a support point z, and of the centre of the set against its width.
+    """
+    g = unscaled(h)[1]
+    if not isinstance(g, Indicator):
+        return 0.0
+    S = g._body(len(y))
+    z, other = S._support_point(y), float(np.abs(S._support(-y)))
+    size = float(np.abs(y) @ np.where(np.isfinite(z), np.abs(z), 0.0))
+    return size + (other if np.isfinite(other) else 0.0)
 
 
 def _inside(g: Function, w: Array, share: float = 1.0) -> bool:

@@ -231,7 +231,7 @@ class Run:
         rough = getattr(self.method, "gap", 0.0)
         rough = rough if np.isfinite(rough) else 0.0
         due = getattr(self.method, "due", None)
-        if len(self.early) < EARLY:
+        if len(self.early) < EARLY and not self.source.q.all():
             self.early.append(y)
         look = self.looks >= self.next and (due is None or due()) or self.stuck
         look = look and not rough > self.tol * max(1.0, abs(self.value))
