@@ -57,6 +57,10 @@ class Norm1(_Norm):
         low, up = x.dtype.type(-1), x.dtype.type(1)
         return Box._raw(np.where(x > 0, up, low), np.where(x < 0, low, up))
 
+    def _prox(self, x: Array, t: Array) -> Array:
+        t = np.asarray(t)[..., None]
+        return x - np.minimum(np.maximum(x, -t), t)
+
 
 class Norm2(_Norm):
     r"""|x| = (sum_i x_i²)^(1/2), the support function of the unit ball."""
@@ -105,6 +109,14 @@ class GroupNorm(_Norm):
 
     def _body(self, n: int) -> Set:
         return self._ball
+
+    def _prox(self, x: Array, t: Array) -> Array:
+        size = self.groups.norm(x)
+        left = size - np.asarray(t)[..., None] * self.weights
+        # What cancels is zero: a direction made of rounding may be one without bound.
+        some = left > 4 * np.finfo(size.dtype).eps * size
+        share = np.where(some, left, 0.0) / np.where(size > 0, size, 1.0)
+        return self.groups.spread(share) * x
 
     def _key(self) -> tuple[Any, ...]:
         return (self.groups, self.weights)

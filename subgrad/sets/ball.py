@@ -63,11 +63,12 @@ class Groups:
         """Euclidean norms of the groups: (..., n) -> (..., G)."""
         if self.count == 1:
             return norm(a)[..., None]
-        low, high = (end(a, axis=-1, keepdims=True) for end in (np.min, np.max))
-        size = np.maximum(-low, high)
-        safe = float(np.finfo(size.dtype).max) ** 0.45
-        if not np.any((size > safe) | ((size < 1 / safe) & (size > 0))):
-            return np.sqrt(self.total(a * a))
+        with np.errstate(over="ignore", under="ignore"):
+            squares = self.total(a * a)
+        top = squares.max(axis=-1)
+        safe = float(np.finfo(squares.dtype).max) ** 0.9
+        if np.all((top < safe) & (top > 1 / safe)) or not a.any():
+            return np.sqrt(squares)
         parts = np.maximum.reduceat(np.abs(a)[..., self.order], self.starts, axis=-1)
         parts = np.where(parts > 0, parts, 1.0)
         return parts * np.sqrt(self.total((a / self.spread(parts)) ** 2))
