@@ -196,9 +196,9 @@ def _bound(
     moved = tuple(ys)
     # The products with A are wrong by about as much as this.
     size = _sum(s, ys)
-    blur += size * float(np.linalg.norm(x))
     if left:
         g, w = left[0].h, -r - s.c
+        blur += size * float(np.linalg.norm(x))
         if isinstance(g, Indicator):
             blur += size * float(np.linalg.norm(g._body(s.n)._support_point(w)))
             blur += _cancelled(g, w)
@@ -218,7 +218,7 @@ def _bound(
         flat = np.where(curved, 0.0, r)
         away = float(np.linalg.norm(flat)) + EPS * size
         along = float(flat @ x)
-        blur += float(np.abs(flat) @ np.abs(x))
+        blur += float(np.abs(flat) @ np.abs(x)) + size * float(np.linalg.norm(x))
         # Either f* is at least this, or f is less than this at minimisers.
         level = bound + along
         far = reach(s, x, moved, level, free)
