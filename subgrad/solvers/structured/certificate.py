@@ -209,10 +209,14 @@ def _bound(
         bound = total - value if np.isfinite(value) else -np.inf
         return bound, blur + abs(total), moved
     r, curved = r + s.c, s.q > 0
-    bound = total - float(np.sum(np.square(r[curved]) / (2 * s.q[curved])))
+    v, q = (r, s.q) if curved.all() else (r[curved], s.q[curved])
+    lowest = v / q
+    bound = total - float(v @ lowest) / 2
     if not np.isfinite(bound):
         return -np.inf, 0.0, moved
-    blur += abs(total - bound) + size * float(np.linalg.norm(r[curved] / s.q[curved]))
+    blur += abs(total - bound) + size * float(np.linalg.norm(lowest))
+    if curved.all():
+        return bound, blur, moved
     free = unmoved(s, ys, r)
     if not np.all(curved | free):
         flat = np.where(curved, 0.0, r)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -270,13 +271,16 @@ class Run:
         end may be in the way; and where there is no bound at all, 0 may be one.
         """
         s = self.source
-        tried = [(y, room) for room in self.rooms]
-        if not any(m is None for m in y):
-            tried.append((snapped(s, y), ()))
-        if self.proof is None and not s.c.any():
-            tried.append((tuple(np.zeros(t.op.rows) for t in s.terms), ()))
+
+        def tried() -> Iterator[tuple[tuple[Any, ...], tuple[Any, ...]]]:
+            yield from ((y, room) for room in list(self.rooms))
+            if not any(m is None for m in y):
+                yield snapped(s, y), ()
+            if self.proof is None and not s.c.any():
+                yield tuple(np.zeros(t.op.rows) for t in s.terms), ()
+
         first, known = None, False
-        for ys, room in tried:
+        for ys, room in tried():
             found = dual_bound(s, self.x, ys, far, self.constraint, self.whole, room)
             first = found if first is None else first
             if found.lower_bound > self.lower:
