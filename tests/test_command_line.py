@@ -154,6 +154,7 @@ def test_problems_take_the_size_and_the_seed_that_they_have():
 # compare ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_cvxpy_agrees(capsys):
     argv = ["compare", "CB2", "enclosing-ball", "--json", "--max-time", "60"]
     assert main(argv) == 0

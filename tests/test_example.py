@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
@@ -21,6 +23,7 @@ def run(name: str, plot: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_quantile_regression(tmp_path):
     """Exit status 0 means agreement with cvxpy within the certificate."""
     printed = run("quantile_regression.py", tmp_path / "engel.png")
@@ -28,6 +31,7 @@ def test_quantile_regression(tmp_path):
     assert "all digits quantreg prints reproduced: True" in printed
 
 
+@pytest.mark.slow
 def test_three_derivatives_of_relu(tmp_path):
     """Exit status 0 means that the pairings and the sets are what they must be."""
     printed = run("three_derivatives_of_relu.py", tmp_path / "relu.png")

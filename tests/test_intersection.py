@@ -109,6 +109,7 @@ def test_emptiness_is_decided():
     np.testing.assert_allclose(many.support([1.0, 0]), [-np.inf, 1])
 
 
+@pytest.mark.slow
 def test_sets_that_touch():
     """The normal cones of touching discs do not add up to that of their point."""
     S = Intersection(Ball([0.0, 0]), Ball([2.0, 0]))

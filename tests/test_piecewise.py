@@ -839,6 +839,7 @@ def test_overflow_is_no_infinity():
 # -- extremes -------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_many_pieces():
     rng = np.random.default_rng(6)
     n = 100_000

@@ -877,6 +877,7 @@ def test_penalty_of_an_affine_map(name):
             assert sub.support(d) == pytest.approx(slope)
 
 
+@pytest.mark.slow
 def test_a_drawn_penalty_is_minimised_with_a_proof():
     rng = np.random.default_rng(3)
     a, b = rng.normal(size=(12, 3)), rng.normal(size=12)

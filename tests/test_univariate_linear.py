@@ -102,6 +102,7 @@ def test_ten_thousand_breakpoints():
 
 @settings(max_examples=200, deadline=None)
 @given(st.data(), ends, st.integers(0, 11))
+@pytest.mark.slow
 def test_exact_on_integers(data, infinite, count):
     """Integers make every value exact, and fractions the reference."""
     points = sorted(data.draw(st.lists(small, min_size=count, max_size=count)))

@@ -15,6 +15,7 @@ and x is the multiplier of its one atom g*.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -24,6 +25,7 @@ import numpy as np
 from subgrad._check import Array
 from subgrad.affine import Diagonal, Matrix, Operator, Sparse, Transposed
 from subgrad.core import Function
+from subgrad.differences import Difference
 from subgrad.functions.indicator import Indicator
 from subgrad.functions.quadratic import SquaredNorm
 from subgrad.operators import Chain, Pick, Stack, Total
@@ -118,7 +120,12 @@ def square(op: Operator) -> float:
     """The sum of the squares of the entries, estimated where there is no matrix."""
     if isinstance(op, Diagonal):
         return float(np.sum(np.broadcast_to(op.w**2, (op.rows,))))
-    A = None if hasattr(op, "sparse") else matrix(op)
+    if isinstance(op, Stack):
+        return sum(map(square, op.ops))
+    if isinstance(op, Difference):
+        # The squares of the binomials that every row holds.
+        return float(op.rows * math.comb(2 * op.order, op.order))
+    A = matrix(op)
     if A is None:
         v = np.random.default_rng(0).standard_normal((8, op.cols))
         return float(np.square(op.forward(v)).sum() / 8)

@@ -87,12 +87,7 @@ class Structure:
         """The Frobenius norms of the maps."""
         from subgrad.solvers.structured.form import square
 
-        return [
-            float(np.linalg.norm(t.op.sparse().data))
-            if hasattr(t.op, "sparse")
-            else float(np.sqrt(square(t.op)))
-            for t in self.terms
-        ]
+        return [float(np.sqrt(square(t.op))) for t in self.terms]
 
     @cached_property
     def sublevel(self) -> tuple[Array, float]:
