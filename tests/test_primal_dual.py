@@ -298,7 +298,7 @@ def test_without_numba(monkeypatch):
 def test_a_map_that_is_zero():
     x = variable(3)
     f = 0.5 * squared_norm(x - np.array([1.0, 2.0, 3.0])) + norm1(np.zeros((2, 3)) @ x)
-    method, _ = run(f, 1e-12)
+    method, _ = run(f, 1e-13)
     assert_allclose(method.x, [1.0, 2.0, 3.0], atol=1e-6)
 
 

@@ -25,20 +25,13 @@ import warnings  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 import numpy as np  # noqa: E402
+from bench_structured import SOLVERS  # noqa: E402
 from scipy import sparse  # noqa: E402
 
 from subgrad import norm1, squared_norm, total_variation, tv, variable  # noqa: E402
 from subgrad.differences import differences  # noqa: E402
 from subgrad.solvers import Gap, MaxIter, minimize  # noqa: E402
 from subgrad.solvers.structured.form import matrix  # noqa: E402
-
-OPTIONS = {
-    "CLARABEL": lambda limit: {"time_limit": limit},
-    "OSQP": lambda limit: {"eps_abs": 1e-6, "eps_rel": 1e-6, "time_limit": limit,
-                           "max_iter": 10**6},
-    "SCS": lambda limit: {"eps": 1e-6, "time_limit_secs": limit, "max_iters": 10**6},
-    "HIGHS": lambda limit: {"time_limit": limit},
-}  # fmt: skip
 
 
 def size_of(*parts):
@@ -186,7 +179,7 @@ def theirs(name, size, solver, limit, cap):
         x = cp.Variable(f.n)
         model = cp.Problem(cp.Minimize(f.to_cvxpy(x)))
         before, start = begin(), time.process_time()
-        model.solve(solver=solver, **OPTIONS[solver](limit))
+        model.solve(solver=solver, **SOLVERS[solver](limit))
         took, peak = time.process_time() - start, resident("VmHWM") - before
         if x.value is None:
             return {"error": model.status}
