@@ -36,7 +36,7 @@ from subgrad.solvers.level_sets import sublevel_radius
 from subgrad.solvers.problem import Problem
 from subgrad.solvers.result import Result
 from subgrad.solvers.stops import Stop
-from subgrad.solvers.structured.choice import direct, form_of
+from subgrad.solvers.structured.choice import plan_of
 
 METHODS = ("auto", *BY_NAME)
 ROUNDING, INTERIOR = 1e-9, 1e-6  # of computed values, and of interior-point methods
@@ -272,9 +272,10 @@ def _structured(problem: TestProblem) -> bool:
     """Whether "auto" finds parts that prove a gap by themselves."""
     f = restricted(problem.function, problem.constraint)
     try:
-        return direct(f, problem.n) is not None or form_of(f, problem.n) is not None
+        plan_of(f, problem.n)
     except NotImplementedError:
         return False
+    return True
 
 
 def _bounded(problem: TestProblem) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from subgrad import problems
 from subgrad.solvers import Gap, MaxIter, minimize
 from subgrad.solvers.auto import METHODS
-from subgrad.solvers.structured.choice import form_of
+from subgrad.solvers.structured.choice import plan_of
 
 QUICK = ("cb2", "lq", "maxquad", "goffin", "stackloss")
 KNOWN = [n for n in problems.names() if problems.problem(n).optimum is not None]
@@ -34,7 +34,7 @@ def test_bounds_enclose_the_optimum_all_along(name, method):
         return
     if method == "structured":
         try:
-            form_of(p.function, p.function.n)
+            plan_of(p.function, p.function.n)
         except NotImplementedError as missing:
             with pytest.raises(NotImplementedError, match=str(missing)[:20]):
                 minimize(p.function, p.x0, method, MaxIter(3))

@@ -16,7 +16,7 @@ from subgrad.operators import Matrix
 from subgrad.solvers import Problem, minimize, path
 from subgrad.solvers.path import _steps
 from subgrad.solvers.structured import choice, sieve
-from subgrad.solvers.structured.choice import form_of
+from subgrad.solvers.structured.choice import plan_of
 from subgrad.solvers.structured.form import Remembered, renewed
 from subgrad.solvers.structured.sieve import Sieve
 from subgrad.solvers.structured.terms import structure
@@ -82,9 +82,9 @@ def test_the_functions_may_be_others():
 
 
 def test_a_form_is_renewed_for_other_weights_only(monkeypatch):
-    old = form_of(LOSS + WEIGHTS[3] * norm1(X), N)
+    old = plan_of(LOSS + WEIGHTS[3] * norm1(X), N)
     f = 2 * LOSS + WEIGHTS[4] * norm1(X)
-    new, afresh = renewed(old, structure(f, N)), form_of(f, N)
+    new, afresh = renewed(old, structure(f, N)), plan_of(f, N)
     assert new.blocks[0].op is old.blocks[0].op
     assert new.dual
     np.testing.assert_array_equal(new.q, afresh.q)
@@ -102,7 +102,7 @@ def test_a_form_is_renewed_for_other_weights_only(monkeypatch):
     ]
     assert [renewed(old, structure(f, N)) for f in others] == [None] * len(others)
     # It is asked for by the problems of a path.
-    monkeypatch.setattr(choice, "form_of", None)
+    monkeypatch.setattr(choice, "plan_of", None)
     problem = Problem(f)
     problem.known[choice.BEFORE] = old
     assert choice.planned(problem, N).blocks[0].op is old.blocks[0].op
@@ -113,16 +113,16 @@ def test_a_start_that_is_the_end_builds_no_method():
     end = minimize(f, np.zeros(N))
     again = minimize(f, end)
     assert again.nit == 0
-    run = Sieve(form_of(f, N), -end.dual[0], end.x)
+    run = Sieve(plan_of(f, N), -end.dual[0], end.x)
     assert run.near
     assert "inner" not in vars(run)
     run.step()
     np.testing.assert_allclose(run.y, end.x, atol=1e-5)
-    assert not Sieve(form_of(f, N), -0.9 * end.dual[0], end.x).near
+    assert not Sieve(plan_of(f, N), -0.9 * end.dual[0], end.x).near
 
 
 def test_products_on_lines_through_earlier_ends_are_known():
-    runs, form = [], form_of(LOSS + norm1(X), N)
+    runs, form = [], plan_of(LOSS + norm1(X), N)
     for w in WEIGHTS[4:7]:
         run = Sieve(renewed(form, structure(LOSS + w * norm1(X), N)), None, None)
         run.step()

@@ -38,7 +38,7 @@ from subgrad.solvers import DualCertificate, Gap, MaxIter, minimize, path
 from subgrad.solvers.structured.augmented_lagrangian import AugmentedLagrangian
 from subgrad.solvers.structured.batch import BatchCertificate, arrays
 from subgrad.solvers.structured.certificate import dual_bound
-from subgrad.solvers.structured.choice import form_of
+from subgrad.solvers.structured.choice import plan_of
 from subgrad.solvers.structured.form import fenchel, primal
 from subgrad.solvers.structured.front import Structured
 from subgrad.solvers.structured.newton import Systems
@@ -329,7 +329,7 @@ def test_the_dual_form_is_that_of_squares_and_equations():
     assert fenchel(structure(pursuit(rng))) is not None
     assert fenchel(structure(lad(rng))) is None
     assert fenchel(structure(boxed(rng))) is None
-    assert form_of(lasso(rng), 50).n == 20
+    assert plan_of(lasso(rng), 50).n == 20
 
 
 def between(low, up):

@@ -8,6 +8,7 @@ as subdifferential; as sets 0·S is the recession cone of S.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -126,6 +127,11 @@ class Scaled(Function):
         self.n, self.variable, self.polyhedral = f.n, f.variable, f.polyhedral
         self.finite = f.finite
 
+    @cached_property
+    def _vanishes(self) -> bool:
+        """Whether a is zero, for any problem."""
+        return bool(np.any(self.a == 0))
+
     @property
     def infimum(self) -> float:  # type: ignore[override]
         low = self.f.infimum
@@ -193,11 +199,11 @@ class Scaled(Function):
         return self.f._nondecreasing(low)
 
     def _prox(self, x: Array, t: Array) -> Array:
+        if not self._vanishes:
+            return self.f._prox(x, t * self.a)
         zero = self.a == 0
-        if np.any(zero):
-            p = self.f._prox(x, t * np.where(zero, 1.0, self.a))
-            return np.where(zero[..., None], self.f._to_domain(x), p)
-        return self.f._prox(x, t * self.a)
+        p = self.f._prox(x, t * np.where(zero, 1.0, self.a))
+        return np.where(zero[..., None], self.f._to_domain(x), p)
 
     def _prox_jacobian(self, x: Array, t: Any) -> Any:
         if self.a == 0:
@@ -206,13 +212,13 @@ class Scaled(Function):
 
     def _dual_prox(self, y: Array, s: Any) -> Array:
         """a prox of (s / a) f* at y / a."""
-        if np.any(self.a == 0):
+        if self._vanishes:
             return super()._dual_prox(y, s)
         a = self.a
         return a[..., None] * self.f._dual_prox(y / a[..., None], s / a)
 
     def _dual_prox_jacobian(self, y: Array, s: Any) -> Any:
-        if np.any(self.a == 0):
+        if self._vanishes:
             return super()._dual_prox_jacobian(y, s)
         return self.f._dual_prox_jacobian(y / self.a[..., None], s / self.a)
 
@@ -220,7 +226,7 @@ class Scaled(Function):
         r"""(a f)*(g) = a f*(g / a)."""
         from subgrad.affine import multiple
 
-        if np.any(self.a == 0):
+        if self._vanishes:
             from subgrad.functions.support import Support
 
             if self.a.ndim:

@@ -112,10 +112,11 @@ class GroupNorm(_Norm):
 
     def _prox(self, x: Array, t: Array) -> Array:
         size = self.groups.norm(x)
-        left = size - np.asarray(t)[..., None] * self.weights
+        share = size - np.asarray(t)[..., None] * self.weights
         # What cancels is zero: a direction made of rounding may be one without bound.
-        some = left > 4 * np.finfo(size.dtype).eps * size
-        share = np.where(some, left, 0.0) / np.where(size > 0, size, 1.0)
+        some = share > 4 * np.finfo(size.dtype).eps * size
+        np.divide(share, size, out=share, where=some)
+        share[~some] = 0.0
         return self.groups.spread(share) * x
 
     def _key(self) -> tuple[Any, ...]:

@@ -14,6 +14,8 @@ from subgrad.core import Mask, Set, norm, unit
 from subgrad.interval import Interval
 from subgrad.sets.cone import a_cone
 
+TINY, HUGE = 1e-30, 1e30  # far from the ends of the numbers, also of short ones
+
 
 class Groups:
     """A partition of n coordinates, given as one label per coordinate."""
@@ -64,6 +66,8 @@ class Groups:
         if self.count == 1:
             return norm(a)[..., None]
         with np.errstate(over="ignore", under="ignore"):
+            if a.ndim == 1 and TINY < a.dot(a) < HUGE:
+                return np.sqrt(self.total(a * a))  # none too large, nor all too small
             squares = self.total(a * a)
         top = squares.max(axis=-1)
         safe = float(np.finfo(squares.dtype).max) ** 0.9
@@ -153,7 +157,7 @@ class GroupBall(Set):
         return np.all(self.radius >= 0, axis=-1)
 
     def _cone(self, d: Array) -> Array:
-        if self._low.size == 1 and self._low.item() == -np.inf == -self._up.item():
+        if self.is_round:
             return d
         return np.minimum(np.maximum(d, self._low), self._up)
 
@@ -224,6 +228,8 @@ class GroupBall(Set):
     @property
     def is_round(self) -> bool:
         """Whether the sub-cone is the whole space."""
+        if self._low.size == 1 == self._up.size:
+            return bool(self._low.item() == -np.inf == -self._up.item())
         return bool(np.all(np.isinf(self._low) & np.isinf(self._up)))
 
     def _interior(self, z: Array) -> Any:

@@ -14,6 +14,8 @@ augmented Lagrangian method for solving lasso problems, SIAM J. Optim. 28 (2018)
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from subgrad._check import Array
@@ -70,7 +72,8 @@ class AugmentedLagrangian:
         sigmas = sigma * self.rho
         each = form.spread(sigmas)
         x, z = xk, self.z
-        low = float(np.sqrt(D.min()))
+        low = math.sqrt(D.min())
+        fixed = _size(form.c)
         settled = exact = False
         first, last, still = 0.0, np.inf, 0
         for used in range(INNER + 1):
@@ -78,19 +81,19 @@ class AugmentedLagrangian:
             y = form.dual_prox(w, sigmas)
             slope = form.q * x + form.c + back * (x - xk)
             g = slope + form.adjoint(y)
-            away = float(np.sum(np.square(y - yk) / each)) + back * _square(x - xk)
-            size = np.sqrt(self.square * _square(y))
-            size += np.linalg.norm(form.c) + np.linalg.norm(slope)
-            floor, error = 3 * EPS * size, float(np.linalg.norm(g))
+            step = y - yk
+            away = float(np.vdot(step, step / each)) + back * _square(x - xk)
+            size = math.sqrt(self.square) * _size(y) + fixed + _size(slope)
+            floor, error = 3 * EPS * size, _size(g)
             if error <= 1e5 * LOST * size and form.dual and self.strong:
                 # What a shrinkage leaves of w is wrong by as much as w.
-                lost = EPS * np.sqrt(self.square * _square(w[y != 0]))
+                lost = EPS * math.sqrt(self.square) * _size(w[y != 0])
                 floor = max(floor, min(lost, LOST * size))
             first = error if used == 0 else first
             # Newton's method near the end stands still at what rounding leaves.
             still = still + 1 if error > 0.5 * last else 0
             last = min(error, last)
-            exact = error <= max(0.1 * np.sqrt(away) * low, floor)
+            exact = error <= max(0.1 * math.sqrt(away) * low, floor)
             near = still > 1 and error <= 1e5 * floor
             near = near and (error <= 1e-4 * first or first <= 1e5 * floor)
             if settled := exact or near:
@@ -160,6 +163,10 @@ class AugmentedLagrangian:
 
 def _square(x: Array) -> float:
     return float(np.vdot(x, x))
+
+
+def _size(x: Array) -> float:
+    return math.sqrt(np.vdot(x, x))
 
 
 def _rms(x: Array) -> float:

@@ -40,6 +40,7 @@ from typing import Any
 import numpy as np
 
 from subgrad._check import Array
+from subgrad.calculus.derived import _Derived
 from subgrad.core import Function
 from subgrad.solvers.certificate import restricted
 from subgrad.solvers.problem import Problem
@@ -58,11 +59,12 @@ from subgrad.solvers.structured.lifts import takes
 from subgrad.solvers.structured.primal_dual import PrimalDual
 from subgrad.solvers.structured.sieve import sieved
 from subgrad.solvers.structured.stencil import apart
-from subgrad.solvers.structured.terms import Structure, structure
+from subgrad.solvers.structured.terms import Structure, structure, unscaled
 
 BAND = 16  # of the matrix of a step
 COLUMNS = 1000
 VARIABLES = 4096
+FEW = 100_000_000  # operations of a step by orthogonal factors
 BEFORE = "before"
 
 
@@ -92,27 +94,34 @@ def planned(problem: Problem, n: int) -> OneProx | Form:
         found = None
         if BEFORE in known:
             found = renewed(known[BEFORE], structure(f, n))
-        known[n] = found or direct(f, n) or form_of(f, n)
+        known[n] = found or plan_of(f, n)
     return known[n]
 
 
-def direct(f: Function, n: int) -> OneProx | None:
-    """The method that needs one step, if it fits."""
+def plan_of(f: Function, n: int) -> OneProx | Form:
+    """How f is solved. NotImplementedError where f has other parts."""
     s = structure(f, n, whole=True)
+    if found := direct(s):
+        return found
+    derived = any(isinstance(unscaled(t.h)[1], _Derived) for t in s.terms)
+    return form_of(structure(f, n) if derived else s)
+
+
+def direct(s: Structure) -> OneProx | None:
+    """The method that needs one step, if it fits."""
     if len(s.terms) != 1 or not s.terms[0].own:
         return None
     if not s.q[0] > 0 or np.any(s.q != s.q[0]):
         return None
     try:
-        s.terms[0].h._prox(np.zeros(n), np.ones(()))
+        s.terms[0].h._prox(np.zeros(s.n), np.ones(()))
     except NotImplementedError:
         return None
     return OneProx(s) if has_conjugate(s.terms[0].h, s) else None
 
 
-def form_of(f: Function, n: int) -> Form:
-    """The form of f that is solved. NotImplementedError where f has none."""
-    s = structure(f, n)
+def form_of(s: Structure) -> Form:
+    """The form of s that is solved. NotImplementedError where it has none."""
     if not s.terms:
         raise NotImplementedError("f has no term but quadratics of single variables")
     form = primal(s)
@@ -174,6 +183,16 @@ def width(form: Form) -> int:
                 first = np.minimum.reduceat(rows.indices, starts)
                 wide = max(wide, int((last - first).max()))
     return wide
+
+
+def more_careful(method: Any) -> InteriorPoint | None:
+    """What to go on with where rounding stopped interior points; None of others."""
+    if not isinstance(method, InteriorPoint) or method.careful:
+        return None
+    path = method.path
+    if len(path.y) * len(path.x) ** 2 > FEW:
+        return None
+    return InteriorPoint(method.form, careful=True)
 
 
 def method_for(form: Form, x: Any, y: Any) -> Any:

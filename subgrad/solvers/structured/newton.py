@@ -141,7 +141,7 @@ class Systems:
         if 2 * len(active) < A.shape[0]:
             A, on = A[active], np.arange(len(active))
         S = T(T(self.products(active)).T)
-        S[np.diag_indices(len(S))] += D / sigma
+        S.flat[:: len(S) + 1] += D / sigma
         h = T((A @ r)[on])
         _, found, info = lapack.dposv(S.T, h, lower=1)
         if info:
@@ -164,7 +164,7 @@ class Systems:
                 if ranks:
                     # Of a diagonal map: what couples variables is in themselves.
                     w = np.broadcast_to(k.diagonal, (n,))
-                    H[np.diag_indices(n)] += sigma * w**2 * J.d
+                    H.flat[:: n + 1] += sigma * w**2 * J.d
                     U, e = _columns(J)
                     U = U * w[:, None]
                     H += sigma * (U * e) @ U.T
@@ -181,10 +181,10 @@ class Systems:
             elif ranks:
                 V = _groups(J, gram.A)
                 H += sigma * (V.T * J.along) @ V
-        H[np.diag_indices(n)] += D
+        H.flat[:: n + 1] += D
         for lift in (0.0, 1e-15, 1e-13, 1e-11, 1e-9):
             if lift:
-                H[np.diag_indices(n)] += lift * np.trace(H) / n
+                H.flat[:: n + 1] += lift * np.trace(H) / n
             _, d, info = lapack.dposv(H, r, lower=1)
             if info == 0:
                 return np.asarray(d)
@@ -220,7 +220,7 @@ class Systems:
         B = np.concatenate(parts)
         C = B / D
         S = C @ B.T
-        S[np.diag_indices(len(S))] += 1.0
+        S.flat[:: len(S) + 1] += 1.0
         _, z, info = lapack.dposv(S, B @ y, lower=1)
         if info:
             z = np.linalg.lstsq(S, B @ y, rcond=None)[0]
@@ -287,15 +287,16 @@ def _half(J: Jacobian, active: Array) -> Callable[[Array], Array] | None:
     """The root of J on the rows where d > 0, None where these are not all."""
     s = np.sqrt(J.d[active])
     if J.u is None:
-        return lambda V: V if np.all(s == 1) else (s * V.T).T
-    labels, at = np.unique(_labels(J)[active], return_inverse=True)
+        ones = bool((s == 1).all())
+        return lambda V: V if ones else (s * V.T).T
     assert J.e is not None
-    others = np.ones(len(J.e), bool)
-    others[labels] = False
-    if np.any(J.e[others] > 0):
+    at, here = _labels(J)[active], np.zeros(len(J.e), bool)
+    here[at] = True
+    if (J.e[~here] > 0).any():
         return None
+    labels, place = np.flatnonzero(here), here.cumsum() - 1
     U = np.zeros((len(labels), len(active)))
-    U[at, np.arange(len(active))] = J.u[active]
+    U[place[at], np.arange(len(active))] = J.u[active]
     along = np.sqrt(np.maximum(J.e[labels], 0)) - (U * U) @ s
     along = np.where(U.any(1), along, 0.0)
     return lambda V: (s * V.T).T + U.T @ (along * (U @ V).T).T
