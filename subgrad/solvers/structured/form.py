@@ -47,6 +47,11 @@ class Remembered(Operator):
         self._last: tuple[Array, Array] | None = None
         self._ahead: tuple[Array, Array] | None = None
 
+    @cached_property
+    def square(self) -> float:
+        """The sum of the squares of the entries."""
+        return square(self.op)
+
     def forward(self, x: Array) -> Array:
         if self._ahead is not None and np.array_equal(x, self._ahead[0]):
             return self._ahead[1]
@@ -122,6 +127,10 @@ def square(op: Operator) -> float:
         return float(np.sum(np.broadcast_to(op.w**2, (op.rows,))))
     if isinstance(op, Stack):
         return sum(map(square, op.ops))
+    if isinstance(op, Transposed):
+        return square(op.op)
+    if isinstance(op, Remembered):
+        return op.square
     if isinstance(op, Difference):
         # The squares of the binomials that every row holds.
         return float(op.rows * math.comb(2 * op.order, op.order))
