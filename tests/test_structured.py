@@ -198,6 +198,20 @@ def test_the_structure_of_a_sum():
         assert_allclose(s.value(y), f.value(y), rtol=1e-13)
 
 
+@pytest.mark.parametrize("weights", [None, np.arange(4.0)])
+@pytest.mark.parametrize(
+    "slopes, at", [((-1, 1), (0, 0)), ((-0.5, 2), (0, 0)), ((-1, 1), (0, 3))]
+)
+def test_what_is_sublinear_is_a_support_function(slopes, at, weights):
+    phi, x = PiecewiseLinear([0], slopes, at=at), variable(4)
+    f = Separable(phi, weights)(x)
+    (term,) = structure(f).terms
+    assert isinstance(term.h, Support) == (at[1] == 0)
+    for y in np.random.default_rng(0).standard_normal((5, 4)):
+        value = np.sum((1 if weights is None else weights) * phi.value(y))
+        assert_allclose(structure(f).value(y), value, rtol=1e-14)
+
+
 def test_a_maximum_of_affine_functions_is_one_atom():
     x = variable(2)
     f = maximum(x[0] + 1.0, 2 * x[1], -x[0] - x[1])

@@ -23,6 +23,7 @@ from subgrad.solvers.structured.form import Form
 from subgrad.solvers.structured.newton import Systems
 
 INNER = 30  # Newton steps within one step of the multipliers
+FEW = 6  # after which σ may grow, with q > 0
 LOST = 1e-10  # of what is summed, at most
 EPS = float(np.finfo(np.float64).eps)
 
@@ -119,7 +120,7 @@ class AugmentedLagrangian:
             return
         self.x, self.z = x, form.linear(x) + form.b
         self.y = form.dual_prox(yk + each * self.z, sigmas)
-        if exact and used <= 0.6 * INNER:
+        if exact and used <= (FEW if self.strong else 0.6 * INNER):
             faster = 3 if used <= 2 else 1
             most = 1e20 if self.strong else 1e6
             self.sigma = min(faster * self.grow * sigma, most * self.unit)

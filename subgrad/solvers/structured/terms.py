@@ -39,6 +39,7 @@ from subgrad.sets.box import Box, point
 from subgrad.sets.halfspace import HalfSpace
 from subgrad.sets.hull import Hull
 from subgrad.sets.intersection import Intersection
+from subgrad.univariate.linear import PiecewiseLinear
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,13 +132,19 @@ def parts(f: Function, n: int, whole: bool = False) -> Structure:
         elif isinstance(h, SquaredNorm) and isinstance(term.op, Diagonal):
             w, each = term.op.w, each * h.c[..., None]
             q = q + each * w * w
-            c = c + each * w * term.b
+            c = _plus(c, each * w, term.b)
             offset = offset + each[..., 0] / 2 * np.vecdot(term.b, term.b)
         else:
             terms.append(term)
     # What is one number stays one.
     q, c = (np.broadcast_to(a, (*a.shape[:-1], n)) for a in (q, c))
     return Structure(q, c, offset, tuple(terms), f)  # type: ignore[arg-type]
+
+
+def _plus(c: Array, w: Array, b: Array) -> Array:
+    """c + w b, without a copy of b where it is that."""
+    whole = w.size == 1 and w.item() == 1
+    return b if whole and not c.any() else c + w * b
 
 
 def _whole(f: Function, n: int) -> list[Term]:
@@ -185,10 +192,10 @@ def _(f: Scaled, op: Operator, b: Array) -> list[Term]:
 
 @_parts.register
 def _(f: Precomposed, op: Operator, b: Array) -> list[Term]:
-    zero = not b.any() and not f.op.batch
-    shift = np.broadcast_to(0.0, f.op.rows) if zero else f.op.forward(b)
-    if f.map.b is not None:
-        shift = shift + f.map.b
+    shift = np.zeros(1) if f.map.b is None else f.map.b
+    if b.any() or f.op.batch:
+        shift = f.op.forward(b) + shift
+    shift = np.broadcast_to(shift, (*shift.shape[:-1], f.op.rows))
     return _parts(f.f, chain(f.op, op), shift)
 
 
@@ -208,11 +215,26 @@ def _(f: Norm1, op: Operator, b: Array) -> list[Term]:
 
 @_parts.register
 def _(f: Separable, op: Operator, b: Array) -> list[Term]:
-    if f.weights is None or f.weights.ndim > 1 or not f.finite or np.all(f.weights):
+    w = f.weights
+    if w is not None and w.ndim == 1 and f.finite and not np.all(w):
+        on = np.flatnonzero(w)
+        op, b, w = chain(Pick(on, len(on), op.rows), op), b[on], w[on]
+        f = Separable(f.phi, w)
+        if not len(on):
+            return []
+    slopes = _slopes(f.phi)
+    if slopes is None or (w is not None and w.ndim > 1):
         return [Term(f, op, b)]
-    on = np.flatnonzero(f.weights)
-    picked = chain(Pick(on, len(on), op.rows), op)
-    return [Term(Separable(f.phi, f.weights[on]), picked, b[on])] if len(on) else []
+    ends = np.multiply.outer(slopes, np.ones(op.rows) if w is None else w)
+    return [Term(Support(Box._raw(*ends)), op, b)]
+
+
+def _slopes(phi: Any) -> Array | None:
+    """l and u of φ(z) = max(l z, u z); None of others."""
+    if not isinstance(phi, PiecewiseLinear) or phi.batch:
+        return None
+    bent = np.array_equal(phi.breakpoints, [0.0]) and phi._value(np.zeros(())) == 0
+    return phi.slopes if bent and np.isfinite(phi.slopes).all() else None
 
 
 @_parts.register
