@@ -198,6 +198,26 @@ def test_the_structure_of_a_sum():
         assert_allclose(s.value(y), f.value(y), rtol=1e-13)
 
 
+@pytest.mark.parametrize("spread", [2, 3])
+@pytest.mark.parametrize("kind", ["norm2", "logistic", "logistic, l1", "groups"])
+def test_columns_of_other_units(kind, spread):
+    rng, n, m = np.random.default_rng(0), 6, 60
+    A, b = rng.standard_normal((m, n)), rng.standard_normal(m)
+    A[:, 5] = 0.0 if spread == 3 else A[:, 5]
+    s, x = np.logspace(-spread, spread, n), variable(n)
+    f = {
+        "norm2": lambda z: norm2(z - b),
+        "logistic": lambda z: logistic_loss(np.sign(b) * z),
+        "logistic, l1": lambda z: logistic_loss(np.sign(b) * z) + norm1(x),
+        "groups": lambda z: group_norm(np.repeat(np.arange(m // 2), 2))(z - b),
+    }[kind]((A * s) @ x)
+    found = minimize(f, np.zeros(n))
+    assert found.success and found.certificate.verify(f)
+    if "l1" not in kind:
+        alike = minimize(f(x / s), np.zeros(n))
+        assert_allclose(found.fun, alike.fun, rtol=2e-6)
+
+
 @pytest.mark.parametrize("weights", [None, np.arange(4.0)])
 @pytest.mark.parametrize(
     "slopes, at", [((-1, 1), (0, 0)), ((-0.5, 2), (0, 0)), ((-1, 1), (0, 3))]

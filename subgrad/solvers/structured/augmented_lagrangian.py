@@ -40,11 +40,8 @@ class AugmentedLagrangian:
         self.form, self.systems = form, Systems(form)
         self.x = np.zeros(form.n) if x is None else np.array(x)
         self.z = form.linear(self.x) + form.b
-        # Rows of all blocks count as if they had one length.
-        lengths = np.array([k.square / len(k.b) for k in form.blocks])
-        lengths[lengths == 0] = lengths.max() or 1.0
-        self.rho = lengths.max() / lengths
-        self.square = float(lengths.max() * len(form.b))
+        self.rho, longest = rates(form)
+        self.square = longest * len(form.b)
         self.unit = typical_ratio(form, self.rho, self.square)
         # Near a solution there is no need to go slowly.
         self.sigma, self.grow = (
@@ -172,6 +169,14 @@ def _size(x: Array) -> float:
 
 def _rms(x: Array) -> float:
     return float(np.sqrt(np.mean(x * x)))
+
+
+def rates(form: Form) -> tuple[Array, float]:
+    """The ρ_k with which rows of all blocks are of one length, and its square."""
+    lengths = np.array([k.square / len(k.b) for k in form.blocks])
+    lengths[lengths == 0] = lengths.max() or 1.0
+    longest = float(lengths.max())
+    return longest / lengths, longest
 
 
 def typical_ratio(form: Form, rho: Array, square: float) -> float:

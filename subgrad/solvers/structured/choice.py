@@ -44,7 +44,7 @@ from subgrad.calculus.derived import _Derived
 from subgrad.core import Function
 from subgrad.solvers.certificate import restricted
 from subgrad.solvers.problem import Problem
-from subgrad.solvers.structured.augmented_lagrangian import AugmentedLagrangian
+from subgrad.solvers.structured.balanced import newton
 from subgrad.solvers.structured.boxes import boxes
 from subgrad.solvers.structured.domains import conjugate_value, to_domain
 from subgrad.solvers.structured.form import (
@@ -202,4 +202,4 @@ def method_for(form: Form, x: Any, y: Any) -> Any:
         return InteriorPoint(form, x)
     if not form.dual and by_products(form):
         return PrimalDual(form, x, y)
-    return sieved(form, x, y) or AugmentedLagrangian(form, x, y)
+    return sieved(form, x, y) or newton(form, x, y)
