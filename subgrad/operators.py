@@ -302,15 +302,21 @@ class Stack(Operator):
         return cp.hstack([op.to_cvxpy(x) for op in self.ops])
 
     def forward(self, x: Array) -> Array:
-        parts = [op.forward(x) for op in self.ops]
-        lead = np.broadcast_shapes(*(p.shape[:-1] for p in parts))
-        parts = [np.broadcast_to(p, (*lead, p.shape[-1])) for p in parts]
-        return np.concatenate(parts, axis=-1)
+        lead = np.broadcast_shapes(self.batch, x.shape[:-1])
+        z = np.empty((*lead, self.rows), x.dtype)
+        # One part at a time beside the whole.
+        for op, end in zip(self.ops, self.cuts, strict=True):
+            part = op.forward(x)
+            if part.dtype != z.dtype:
+                z = z.astype(np.result_type(z, part))
+            z[..., end - op.rows : end] = part
+            del part
+        return z
 
     def adjoint(self, y: Array) -> Array:
         parts = np.split(y, self.cuts[:-1], axis=-1)
-        back = [op.adjoint(p) for op, p in zip(self.ops, parts, strict=True)]
-        return reduce(np.add, back)
+        each = zip(self.ops, parts, strict=True)
+        return reduce(np.add, (op.adjoint(p) for op, p in each))
 
 
 def chain(outer: Operator, inner: Operator) -> Operator:

@@ -14,6 +14,7 @@ from subgrad import (
     fused_lasso,
     hinge_loss,
     huber_loss,
+    max_entry,
     norm1,
     norm2,
     pinball_loss,
@@ -360,7 +361,7 @@ def test_systems(name):
     rows = A.forward(np.zeros_like(q)).shape
     D, s = rng.uniform(0.1, 10, rows), rng.standard_normal(rows)
     r = rng.standard_normal(q.shape)
-    dx, dy, dz = A.factor(D)(r, s.copy())
+    dx, dy, dz = A.factor(D)(r.copy(), s.copy())
     np.testing.assert_allclose(dz, A.forward(dx), atol=1e-12)
     np.testing.assert_allclose(dz - dy / D, -s, atol=1e-11)
     np.testing.assert_allclose(q * dx + A.adjoint(dy), -r, atol=1e-11)
@@ -403,11 +404,121 @@ def test_little_memory_is_taken():
     x, b = variable(n), rng.standard_normal(n)
     D = diags_array([-1.0, 1.0], offsets=[0, 1], shape=(n - 1, n)).tocsr()
     long = primal(structure(0.5 * squared_norm(x - b) + 3 * norm1(D @ x)))
-    # Iterates, D, bands, changes and right sides: 16 numbers, and those of a start.
-    assert peak(lambda: steps_of(long)) <= 8 * 21 * n
+    # x, y, r, two s and λ, the factor, a first step, two right sides; and slices.
+    assert peak(lambda: steps_of(long)) <= 8 * 13.1 * n
+    assert peak(lambda: InteriorPoint(long)) <= 8 * 11 * n
     A = rng.standard_normal((40_000, 40))
     tall = primal(structure(norm1(A @ variable(40) - rng.standard_normal(40_000))))
-    assert peak(lambda: steps_of(tall)) <= 0.75 * A.nbytes
+    assert peak(lambda: steps_of(tall)) <= 0.45 * A.nbytes
+
+
+def even_maps(n=40):
+    """Of several maps, whose rows do not begin and end with slices."""
+    from scipy.sparse import csr_array
+
+    x, b = variable(n), np.random.default_rng(0).standard_normal(n - 1)
+    wide = np.eye(n)[:-3] - 2 * np.eye(n, k=1)[:-3] + 3 * np.eye(n, k=3)[:-3]
+    rows = (norm1(csr_array(chain(n)) @ x - b), norm1(csr_array(wide) @ x), norm1(x))
+    A = np.concatenate([chain(n), wide, np.eye(n)])
+    return primal(structure(squared_norm(x - 1) + sum(rows))), A
+
+
+def test_rows_are_made_where_they_are_read(monkeypatch):
+    import subgrad.solvers.structured.sparse_systems as module
+
+    monkeypatch.setattr(module, "SLICE", 12)
+    form, A = even_maps()
+    system, m = normal(form), len(A)
+    assert len(system.stencils) == 3
+    x, b = np.random.default_rng(1).standard_normal((2, m))
+    x = x[: form.n]
+    for own, of in ((None, 0.0), (b, b), (b[:1], b[0])):
+        found, z = module.Rows(system, x, own), A @ x + of
+        np.testing.assert_allclose(found, z, atol=1e-13)
+        some = np.array([m - 1, 0, 40])
+        np.testing.assert_allclose(found[some], z[some], atol=1e-13)
+        for at in (slice(0, m), slice(35, 41), slice(70, 200), slice(5, 6)):
+            np.testing.assert_allclose(found[..., at], z[at], atol=1e-13)
+    np.testing.assert_allclose(system.forward(x), A @ x, atol=1e-13)
+    np.testing.assert_allclose(system.adjoint(b), b @ A, atol=1e-12)
+
+
+def test_nothing_is_copied_where_maps_are_read_in_place():
+    from scipy.sparse import csr_array
+
+    n, x = 30, variable(30)
+    form = primal(structure(squared_norm(x) + norm1(csr_array(2 * chain(n)) @ x)))
+    system, rng = normal(form), np.random.default_rng(0)
+    D, r, s = rng.uniform(0.1, 10, n - 1), *rng.standard_normal((2, n))
+    s = s[1:]
+    # The factor tells D, without it being kept.
+    weights = system._banded(D.copy())[1]
+    np.testing.assert_allclose(weights(slice(0, 29)), D, rtol=1e-14)
+    np.testing.assert_allclose(weights(slice(3, 9)), D[3:9], rtol=1e-14)
+    dx, dy, _ = system.factor(D)(r, s)
+    assert np.shares_memory(dx, r) and dy is s
+
+
+def test_lifts_of_maps_that_are_read_in_place():
+    from scipy.sparse import csr_array
+
+    x, n = variable(12), 12
+    D = csr_array(chain(n)) @ x
+    f = squared_norm(x - np.arange(n)) + 5 * max_entry(D) + max_entry(-1 * D)
+    A = InteriorPoint(primal(structure(f))).path.system
+    assert len(A.E) == 2 and A.base.stencils
+    rng, q = np.random.default_rng(0), np.append(A.q, np.zeros(2))
+    s, r = rng.standard_normal(A.E.shape[1]), rng.standard_normal(n + 2)
+    W, kept = rng.uniform(0.1, 10, len(s)), r.copy()
+    dx, dy, dz = A.factor(W)(r, s.copy())
+    assert np.array_equal(r, kept)
+    np.testing.assert_allclose(dz, A.forward(dx), atol=1e-12)
+    np.testing.assert_allclose(dz - dy / W, -s, atol=1e-11)
+    np.testing.assert_allclose(q * dx + A.adjoint(dy), -r, atol=1e-11)
+
+
+def test_data_are_not_copied():
+    x, b = variable(5), np.arange(5.0)
+    near = 0.5 * squared_norm(x - b)
+    assert np.shares_memory(structure(near + norm1(x)).c, structure(near).c)
+    for f, c in ((near + near, -2 * b), (3 * near, -3 * b)):
+        np.testing.assert_allclose(structure(f + norm1(x)).c, c)
+
+
+@pytest.mark.parametrize("kind", ["even maps", "batch"])
+def test_steps_by_slices_are_the_same(kind, monkeypatch):
+    import subgrad.solvers.structured.central_path as module
+
+    found = []
+    for size in (1000, 7):
+
+        def slices(m, width, size=size):
+            return [slice(k, k + size) for k in range(0, m, size)]
+
+        monkeypatch.setattr(module, "slices", slices)
+        if kind == "batch":
+            A, b = data(15)
+            q, zero = np.ones((2, N)), np.zeros((2, M))
+            box = Boxes(np.stack([b, 2 * b]), zero + 0.1, zero - 1, zero + 2)
+            path = Path(Dense(q, A), q, 0 * q, box)
+        else:
+            path = InteriorPoint(even_maps()[0]).path
+        for _ in range(5):
+            path.step()
+        found.append((path.x, path.y, path.s, path.lam, *path.look()))
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-7, atol=1e-9)
+
+
+def test_iterates_given_stay_what_they_are():
+    method = InteriorPoint(even_maps()[0])
+    for _ in range(3):
+        method.step()
+        x, y = method.x, method.y
+        kept = x.copy(), y.copy()
+        method.step()
+        assert np.array_equal(x, kept[0]) and np.array_equal(y, kept[1])
+        assert not np.array_equal(x, method.x)
 
 
 def test_values_where_ends_are_infinite():

@@ -23,6 +23,7 @@ from subgrad import (
 )
 from subgrad.affine import linear
 from subgrad.differences import differences
+from subgrad.operators import Matrix, Stack, identity
 from subgrad.solvers.structured.augmented_lagrangian import AugmentedLagrangian
 from subgrad.solvers.structured.certificate import dual_bound
 from subgrad.solvers.structured.form import fenchel, primal
@@ -293,6 +294,32 @@ def test_without_numba(monkeypatch):
     monkeypatch.setattr(stencils, "compiled", lambda loop: loop)
     form = made(image(np.random.default_rng(14), True, (65, 70)))
     assert PrimalDual(form).fused is None
+
+
+def test_stacks_hold_one_part_beside_the_whole():
+    import tracemalloc
+
+    op, x = differences((300, 300)), np.random.default_rng(0).standard_normal(90_000)
+    tracemalloc.start()
+    try:
+        op.forward(x)
+        # Two differences, and one of them.
+        assert tracemalloc.get_traced_memory()[1] <= 3.3 * x.nbytes
+    finally:
+        tracemalloc.stop()
+
+
+def test_stacks_of_batches_and_of_few_digits():
+    rng = np.random.default_rng(0)
+    A, B, x = (rng.standard_normal(s) for s in ((2, 1, 4, 3), (5, 3), (7, 3)))
+    op = Stack((Matrix(A), Matrix(B), identity(3)))
+    z = op.forward(x)
+    assert z.shape == (2, 7, 12)
+    assert_allclose(z[1, 2], np.concatenate([A[1, 0] @ x[2], B @ x[2], x[2]]))
+    short = x[0].astype(np.float32)
+    assert Stack((identity(3), identity(3))).forward(short).dtype == np.float32
+    mixed = Stack((identity(3), Matrix(B))).forward(short)
+    assert_allclose(mixed, np.concatenate([short, B @ short]), rtol=1e-14)
 
 
 def test_a_map_that_is_zero():

@@ -838,7 +838,6 @@ F = norm1(variable(2))
             ValueError,
             "domain",
         ),
-        ({"f": Indicator(Ball(np.zeros(2)))}, ValueError, "not an indicator"),
         ({"constraint": [0, 1]}, TypeError, "constraint must be a Set"),
         ({"constraint": Ball(np.zeros(3))}, ValueError, "constraint.*R\\^2"),
         ({"constraint": sg.Empty(2)}, ValueError, "empty"),

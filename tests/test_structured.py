@@ -16,6 +16,7 @@ from subgrad import (
     Separable,
     Simplex,
     Support,
+    fused_lasso,
     group_norm,
     hinge_loss,
     huber_loss,
@@ -196,6 +197,14 @@ def test_the_structure_of_a_sum():
     assert len(s.terms) == 2 and not s.terms[0].own and s.terms[1].own
     for y in 0.5 * rng.standard_normal((5, 4)):
         assert_allclose(s.value(y), f.value(y), rtol=1e-13)
+
+
+def test_a_long_fused_lasso_is_one_prox():
+    n = 20_000
+    b, x = np.random.default_rng(0).standard_normal(n), variable(n)
+    f = 0.5 * squared_norm(x - b) + fused_lasso(0.3, 1.0)(x)
+    found = minimize(f, np.zeros(n), stop=Gap(1e-9))
+    assert found.success and found.nit == 1 and found.certificate.verify(f)
 
 
 @pytest.mark.parametrize("spread", [2, 3])

@@ -9,7 +9,8 @@ import numpy as np
 from subgrad._check import Array, nonnegative
 from subgrad._jacobian import Jacobian, identity
 from subgrad.calculus.derived import _Derived
-from subgrad.core import Function, Mask
+from subgrad.calculus.sum import MinkowskiSum
+from subgrad.core import Function, Mask, Set
 from subgrad.functions.indicator import Indicator
 from subgrad.functions.norms import norm1
 from subgrad.functions.shaped import ShapedAtom, no_argument
@@ -64,7 +65,25 @@ class FusedLasso(_Derived):
         """The indicator of [-l1, l1]^n + l2 S, S the subdifferential of TV at 0."""
         n = self.tv.n
         box = self.l1 * norm1._body(n)
-        return Indicator(box + self.l2 * self.tv.subdifferential(np.zeros(n)))
+        S = box + self.l2 * self.tv.subdifferential(np.zeros(n))
+        line = len(self.tv._shape) == 1 and not self.l1.ndim and not self.l2.ndim
+        if line and isinstance(S, MinkowskiSum):
+            S = _Body(S.parts, self)
+        return Indicator(S)
+
+
+class _Body(MinkowskiSum):
+    """The set of f(x) = max <s, x>: what the prox of f takes away is nearest in it."""
+
+    def __init__(self, parts: tuple[Set, ...], f: FusedLasso) -> None:
+        super().__init__(parts)
+        self.f = f
+
+    def _project(self, y: Array) -> Array:
+        return y - self.f._prox(y, np.ones(()))
+
+    def _project_jacobian(self, y: Array) -> Jacobian:
+        return self.f._prox_jacobian(y, 1.0).complement()
 
 
 def fused_lasso(l1: Any, l2: Any) -> ShapedAtom:

@@ -7,7 +7,9 @@ Names: "subgradient" (with TargetLevel, or Polyak where the optimum is known), "
 
 ====================================================================  ==============
 constraint functions are given                                        "switching"
-a maximum or a composition, n <= 4 or n² small, no set, and a Gap     "shor"
+sums of indicators: a point of all their sets is looked for           "structured"
+a maximum or a composition, no set, n <= 4, or n² small, or n <= 24   "shor"
+and a part that is neither a norm nor a square, and a Gap
 atoms with a prox (in a batch, of up to 400 variables), and a Gap     "structured"
 the optimum is known                                                  "polyak"
 no set, a finite f, n <= 500, and a Gap is asked for                  "shor"
@@ -19,11 +21,25 @@ else                                                                  "subgradie
 A Gap is asked for by the stop, or by none. Shor's method is for double precision, and
 not for batches of more than 2^24 entries of its matrices.
 
-n² is small where the parts have more than 20 n² arguments in all. Shor's method and the
-structured one took 12 and 17 ms on the smallest ball around 100 points with n = 2, 216
-and 35 with n = 24, 163 and 1009 around 10000 points with n = 10; 15 and 24 on maxima of
-5 quadratics with n = 2, 79 and 22 with n = 24. Maxquad and chained CB3 are exceptions,
-on which Shor's method takes half the time.
+n² is small where the parts have more than 20 n² arguments in all: on the smallest ball
+around 10000 points with n = 10 Shor's method and the structured one took 163 and 1009
+ms. Otherwise, to a proved gap of 1e-6, ms:
+
+=======================  =========  ========  ========  ========  ========
+n                        2          4         10        16        24
+=======================  =========  ========  ========  ========  ========
+5 quadratics             20, 20     37, 20    53, 29    56, 32    86, 30
+5 norms of A x - b       16, 17     30, 32    44, 30    47, 32    73, 37
+100 distances            14, 13     25, 24    72, 47    78, 69    88, 114
+4 sums of Huber losses   24, 46     42, 97    45, 201   66, 203   71, 147
+4 sums of logistic ones  19, 28     25, 26    44, 48    49, 51    55, 37
+\|A x - b\|²_inf         17, 27     23, 72    43, 122   83, 154   118, 212
+=======================  =========  ========  ========  ========  ========
+
+Maxima of squares and norms are projections in closed form, for those of other functions
+an equation is solved at each look. MAXQ and chained CB3 II took 99 and 57 ms by Shor's
+method with n = 20, and 289 and 86; 272 and 125 with n = 50, and 352 and 127. Maxquad is
+an exception, 47 and 86 ms.
 
 On least absolute deviations, maxima of affine functions, support vector machines, lasso
 and norms of A x - b with 20 to 100 variables Shor's method proved the gap 1e-6 within
@@ -64,7 +80,7 @@ import numpy as np
 from subgrad._check import Array
 from subgrad.functions.from_oracle import _OracleFunction as OracleFunction
 from subgrad.solvers.certificate import restricted
-from subgrad.solvers.problem import Problem
+from subgrad.solvers.problem import Problem, only_sets
 from subgrad.solvers.stops import MaxIter, Stop, tolerances, wants_a_bound
 
 if TYPE_CHECKING:
@@ -73,6 +89,7 @@ if TYPE_CHECKING:
 BUDGET = 10_000
 LARGEST = 500  # variables of Shor's method
 TINY = 4  # variables of maxima and compositions for which it is the faster one,
+SMALL = 24  # the same if some part is neither a norm nor a square,
 ROWS = 20  # and times n² arguments of their parts beyond which it is as well
 DILATED = 2**24  # entries of the matrices of Shor's method, all problems together
 
@@ -110,6 +127,8 @@ def _pick(problem: Problem, stop: Stop | None, x: Array) -> tuple[str, str]:
     if problem.constraints:
         return "switching", "there are constraint functions"
     asked = stop is None or wants_a_bound(stop)
+    if only_sets(problem.function) and _has_parts(problem, x):
+        return "structured", "f has no term but indicators"
     if asked and x.dtype == np.float64 and _is_small(problem, x):
         return "shor", "f is a maximum or a composition of few variables"
     if asked and x.dtype == np.float64 and _has_parts(problem, x):
@@ -134,7 +153,7 @@ def _is_small(problem: Problem, x: Array) -> bool:
     """Whether Shor's method is the faster one on a maximum or a composition."""
     from subgrad.solvers.level_sets import sublevel_radius
     from subgrad.solvers.structured.choice import planned
-    from subgrad.solvers.structured.composites import is_composed
+    from subgrad.solvers.structured.composites import is_composed, is_round
 
     f, n = problem.function, x.shape[-1]
     free = problem.constraint is None and f.finite and x.ndim == 1
@@ -143,8 +162,9 @@ def _is_small(problem: Problem, x: Array) -> bool:
     if n > TINY:
         if not _has_parts(problem, x):
             return False
-        form: Any = planned(problem, n)
-        if sum(t.op.rows for t in form.source.terms) <= ROWS * n * n:
+        terms = planned(problem, n).source.terms
+        few = sum(t.op.rows for t in terms) <= ROWS * n * n
+        if few and (n > SMALL or all(map(is_round, terms))):
             return False
     return problem.radius is not None or bool(np.isfinite(sublevel_radius(f, x)))
 

@@ -241,7 +241,7 @@ class SubgradientCertificate:
         Where f is known by its oracle only, g must be what the oracle gives. Constraint
         functions change nothing: the bound holds without them.
         """
-        from subgrad.solvers.problem import split
+        from subgrad.solvers.problem import unrestricted
 
         x = vector("x", self.x, a_function("f", f).n)
         g, eps = vector("g", self.g, x.shape[-1]), real("eps", self.eps)
@@ -252,7 +252,7 @@ class SubgradientCertificate:
             return False
         if self.constraint is not None:
             # The budget eps is shared among the terms, so each set must be there once.
-            f = restricted(split(f)[0] or f, a_set("constraint", self.constraint))
+            f = restricted(unrestricted(f), a_set("constraint", self.constraint))
         with np.errstate(over="ignore", invalid="ignore"):
             bound, blur, member = subgradient_bound(f, x, eps, g, radius)
             sound = bool(np.all(member))

@@ -13,7 +13,7 @@ from subgrad.core import Function, Set
 from subgrad.solvers.auto import BUDGET, choose
 from subgrad.solvers.certificate import region
 from subgrad.solvers.cuts import Cuts
-from subgrad.solvers.finish import finish
+from subgrad.solvers.finish import UNBOUNDED, falls_at_once, finish
 from subgrad.solvers.problem import Problem
 from subgrad.solvers.result import Outcome, Result, intermediate
 from subgrad.solvers.state import Solver, State, some
@@ -139,6 +139,8 @@ def solve(
             f"no finite subgradient of f is known at x0{where}, or |g|² overflows"
         )
     outcome, history = Outcome(state), []
+    if not certified and bundle is None and problem.optimum is None:
+        outcome.finish(falls_at_once(problem, state), state, "unbounded", UNBOUNDED)
 
     def look() -> None:
         if state.failed is not None:
@@ -154,7 +156,7 @@ def solve(
         for s, watch in watches:
             done = watch(state)
             if done is not False:
-                outcome.finish(done, state, s.status, s.reason, s.proves)
+                outcome.finish(done, state, s.status, s.said(state), s.proves)
 
     try:
         look()

@@ -20,11 +20,13 @@ from subgrad.solvers.certificate import (
 )
 from subgrad.solvers.cuts import Cuts
 from subgrad.solvers.problem import Problem
-from subgrad.solvers.rays import RayCertificate, falls_along, straightened
+from subgrad.solvers.rays import RayCertificate, falls_along, steepest, straightened
 from subgrad.solvers.result import Outcome, Result
+from subgrad.solvers.state import State
 from subgrad.solvers.stops import Gap, Stop
 
 BROKEN = ("error", "interrupted")
+UNBOUNDED = "f is unbounded below: it falls for ever along a direction of its domain"
 
 
 def finish(
@@ -224,11 +226,23 @@ def _unmet(
     return np.where(none, value, fun), certificate, none
 
 
+def falls_at_once(problem: Problem, state: State) -> Any:
+    """Whether f is seen to fall for ever along the first negative subgradient."""
+    f, C, d = problem.function, problem.constraint, -state.subgradient
+    if problem.limit is not None or not np.isneginf(f.infimum):
+        return False
+    try:
+        return falls_along(f, d if C is None else C.recession_cone()._project(d))
+    except (NotImplementedError, ValueError):
+        return False  # no rule is known, as at the end
+
+
 def _mark_unbounded(problem: Problem, x0: Array, x: Array, outcome: Outcome) -> Any:
     """Say "unbounded" where that is proved, by the certificate returned.
 
     The last move from x0 to the best point and the negative subgradient are tried, each
-    moved into the recession cone of the constraint.
+    moved into the recession cone of the constraint; where the structured method is
+    stuck, the steepest direction that it finds as well.
     """
     f, C = problem.function, problem.constraint
     ray = np.zeros(x.shape)
@@ -237,7 +251,10 @@ def _mark_unbounded(problem: Problem, x0: Array, x: Array, outcome: Outcome) -> 
     try:
         cone = None if C is None else C.recession_cone()
         g = f._oracle(x)[1]
-        for d in (x - x0, -g):
+        for k in range(3):
+            if k == 2 and not (x.ndim == 1 and outcome.status == "stalled"):
+                break
+            d = x - x0 if k == 0 else -g if k == 1 else steepest(f, C, x)
             d = np.where(np.isfinite(d).all(-1)[..., None], d, 0.0)
             size = norm(d)
             d = d / np.where(size > 0, size, 1.0)[..., None]
@@ -248,9 +265,7 @@ def _mark_unbounded(problem: Problem, x0: Array, x: Array, outcome: Outcome) -> 
             ray = np.where(new[..., None], d, ray)
     except (NotImplementedError, ValueError):
         # No rule is known, or no projection, or f takes any number of arguments and
-        # the rule asks for one domain: nothing is proved.
-        return None
-    outcome.reasons["unbounded"] = (
-        "f is unbounded below: it falls for ever along a direction of its domain"
-    )
+        # the rule asks for one domain: nothing more is proved.
+        pass
+    outcome.reasons["unbounded"] = UNBOUNDED
     return RayCertificate(ray, C) if ray.any() else None

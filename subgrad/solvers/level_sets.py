@@ -41,6 +41,7 @@ from subgrad.functions.support import Support
 from subgrad.operators import Diagonal, Matrix, Operator, Pick, chain
 from subgrad.sets.ball import Ball
 from subgrad.sets.box import Box
+from subgrad.sets.intersection import _flat
 from subgrad.sets.simplex import Simplex
 from subgrad.solvers.problem import limit_functions, split
 
@@ -62,7 +63,7 @@ def sublevel_radius(f: Function, x0: Any, constraints: Any = ()) -> Any:
     limits = limit_functions(constraints)
     inside = [np.asarray(g._value(x)) <= 0 for g in limits]
     radius: Any = np.inf
-    for S in sets:
+    for S in _flat(sets) if sets else ():  # the box of all would be much work
         radius = np.minimum(radius, farthest(S, x))
     for g in limits:
         radius = np.minimum(radius, _reach(g, x, np.zeros(())))
@@ -101,8 +102,7 @@ def _(S: Ball, x: Array) -> Array:
 @farthest.register
 def _(S: Simplex, x: Array) -> Array:
     # A convex function of the point is largest at a corner, r e_i.
-    r = S.total
-    square = np.vecdot(x, x) - 2 * r * x.min(-1) + r**2
+    square = np.vecdot(x, x) - 2 * S.total * x.min(-1) + S.total**2
     return np.sqrt(np.maximum(square, 0.0))
 
 

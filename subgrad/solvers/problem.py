@@ -13,6 +13,7 @@ from subgrad.affine import AffineMap
 from subgrad.calculus.maximum import maximum
 from subgrad.core import Function, Set, a_function
 from subgrad.functions.indicator import Indicator
+from subgrad.functions.linear import Linear
 from subgrad.functions.norms import max_entry
 from subgrad.sets.intersection import intersection
 
@@ -28,6 +29,21 @@ def split(f: Function) -> tuple[Function | None, list[Set]]:
     if not kept:
         return None, sets
     return (kept[0] if len(kept) == 1 else Sum(kept)) if sets else f, sets
+
+
+def only_sets(f: Function) -> bool:
+    """Whether f is a sum of indicators ι_S(A x + b): a point of all is looked for."""
+    from subgrad.calculus.precompose import Precomposed
+    from subgrad.calculus.sum import Sum
+
+    terms = f.parts if isinstance(f, Sum) else (f,)
+    inner = [t.f if isinstance(t, Precomposed) else t for t in terms]
+    return all(isinstance(t, Indicator) for t in inner)
+
+
+def unrestricted(f: Function) -> Function:
+    """f without the indicators that `Problem` takes out."""
+    return f if only_sets(f) else split(f)[0] or f
 
 
 def _plain(f: Function) -> Function:
@@ -68,12 +84,25 @@ def largest(limits: tuple[Function, ...]) -> Function:
     return limits[0] if len(limits) == 1 else maximum(*limits)
 
 
+def _empty(sets: list[Set], constraint: Set | None) -> str:
+    """Which sets leave no point."""
+    if constraint is not None and not np.all(constraint.nonempty):
+        return "constraint must not be empty"
+    if not all(np.all(S.nonempty) for S in sets):
+        return "an indicator among the terms of f has an empty set"
+    names = [f"{type(S).__name__} of an indicator in f" for S in sets]
+    if constraint is not None:
+        names[-1] = f"constraint={type(constraint).__name__}"
+    return f"the sets of the problem have no point in common: {', '.join(names)}"
+
+
 @dataclass(frozen=True, eq=False)
 class Problem:
     r"""Minimise f over a closed convex set C, subject to g(x) <= 0 for every g given.
 
     Indicators among the terms of f are taken out: the constraint set is what all their
-    sets and the one given have in common.
+    sets and the one given have in common. Where f has no other terms it stays what it
+    is: to minimise it is to look for a point of all sets.
     `optimum` is f* where it is known, `radius` a bound on the distance from the
     starting point to a minimiser: numbers, or one per problem, that are believed. A
     point counts as feasible where no g is above `feasibility`. `limit` is the largest
@@ -95,12 +124,16 @@ class Problem:
             kind = type(self.constraint).__name__
             raise TypeError(f"constraint must be a Set, got {kind}")
         f, sets = split(self.function)
-        if f is None:
-            raise ValueError("f must have a term that is not an indicator")
+        if only_sets(self.function) and not self.constraints:
+            f, sets = self.function, []  # whether they meet is what is asked
+        elif f is None:
+            f = Linear(np.zeros(sets[0].dim))
         sets += [] if self.constraint is None else [self.constraint]
-        C = intersection(*sets) if sets else None
+        C = None
+        if sets:  # one that meets is not asked again whether it does
+            C = sets[0] if len(sets) == 1 else intersection(*sets)
         if C is not None and not np.all(C.nonempty):
-            raise ValueError("constraint must not be empty")
+            raise ValueError(_empty(sets, self.constraint))
         put = object.__setattr__
         put(self, "function", f)
         put(self, "constraint", C)

@@ -26,15 +26,18 @@ from subgrad.calculus.sum import Sum
 from subgrad.core import Function, Mask, Set, a_function, a_set, norm
 from subgrad.functions.indicator import Indicator
 from subgrad.functions.quadratic import Quadratic, SquaredNorm
+from subgrad.interval import Interval
 from subgrad.operators import Chain, Diagonal, Matrix, Operator, Pick, Stack, Total
 from subgrad.sets.affine_subspace import AffineSubspace
 from subgrad.sets.box import Box
 from subgrad.sets.halfspace import HalfSpace
-from subgrad.sets.intersection import Intersection
+from subgrad.sets.intersection import Intersection, intersection
 
 NEAR = 1e-12  # of an entry of A d against that of |A| |d|: rounding
 NEARLY = 1e-5  # of the same, by the end of a run
 ENTRIES = 1_000_000  # of the rows of a least-squares problem
+STEPS = 100  # for the steepest of them
+TINY = 1e-9
 FALLS = 1e-9  # of a slope against what cancelled in it
 
 
@@ -113,6 +116,23 @@ def straightened(f: Function, d: Array) -> Array:
     for _ in range(2 if len(E) else 0):
         d = d - np.linalg.lstsq(E, E @ d)[0]
     return d
+
+
+def steepest(f: Function, C: Set | None, x: Array) -> Array:
+    """A direction where f_∞ is least in the unit cube, and in the recession cone of C.
+
+    As good as the structured method finds it; NotImplementedError where it does not
+    take f_∞.
+    """
+    from subgrad.calculus.recession import recession_function
+    from subgrad.solvers.core import minimize
+    from subgrad.solvers.stops import Gap, MaxIter
+
+    cube = Box(Interval(-np.ones_like(x), np.ones_like(x)))
+    within = cube if C is None else intersection(cube, C.recession_cone())
+    stop, slope = MaxIter(STEPS) | Gap(TINY), recession_function(f)
+    found = minimize(slope, 0 * x, "structured", stop, within)
+    return found.x
 
 
 def _unit(d: Array) -> Array:

@@ -71,7 +71,8 @@ class Outcome:
         self.running = np.ones(shape, bool)
         self.status = np.full(shape, "", object)
         self.proved = np.zeros(shape, bool)
-        self.x, self.fun = np.array(state.best_x), np.array(state.best_value)
+        # The point is written down when there is one, and takes no room before.
+        self.x, self.fun = np.empty(0), np.array(state.best_value)
         self.nit, self.calls = np.zeros(shape, int), np.zeros(shape, int)
         self.average = None if state.average is None else np.array(state.average)
         self.proof = None if state.proof is None else [*map(np.array, state.proof)]
@@ -89,6 +90,8 @@ class Outcome:
         x, fun, self.certificate = state.best_x, state.best_value, state.certificate
         if status == "optimal":  # the proof is about this point
             x, fun = state.x, state.value
+        if not self.x.size:
+            self.x = np.array(x)
         self.x[new], self.fun[new] = x[new], np.asarray(fun)[new]
         self.nit[new], self.status[new], self.proved[new] = state.k, status, proof
         self.calls[new] = (

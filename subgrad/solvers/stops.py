@@ -38,6 +38,10 @@ class Stop:
     def watch(self, problem: Problem, cuts: Cuts | None) -> Watch:
         raise NotImplementedError(f"{type(self).__name__}.watch")
 
+    def said(self, state: State) -> str:
+        """The reason, of a run that ended in this state."""
+        return self.reason
+
     def alternatives(self) -> tuple[Stop, ...]:
         """The stops any one of which is enough."""
         return (self,)

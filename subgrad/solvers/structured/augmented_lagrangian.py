@@ -194,7 +194,8 @@ def typical_ratio(form: Form, rho: Array, square: float) -> float:
     sign = np.where(np.arange(len(form.b)) % 2 == 0, typical, -typical)
     for k, at, scale in zip(form.blocks, form.cuts, rho, strict=True):
         for z in (form.b[at] + sign[at], form.b[at] - sign[at]):
-            largest = max(largest, _slopes(k.h, z) / scale)
+            steep = _slopes(k.h, z) / scale
+            largest = max(largest, steep if steep < np.inf else 0.0)
     # A tenth measured better on maxima and logistic losses, and no worse elsewhere.
     return 0.1 * (largest or 1.0) / typical
 

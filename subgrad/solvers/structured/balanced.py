@@ -1,10 +1,7 @@
 r"""The method of multipliers in units in which the columns of the maps are alike.
 
-.. math:: u = s x, \qquad s_j^2 = \sum_k \rho_k |A_k e_j|^2
-
-over the maps that are not diagonal. Newton steps are the same in all units, but not the
-proximal term |x - x_k|², which lets variables of small columns move little. Where the
-s_j differ little nothing is changed.
+Newton steps are the same in all units u x, but not the proximal term |x - x_k|², which
+lets variables of short columns move little: see `units`.
 """
 
 from __future__ import annotations
@@ -16,40 +13,23 @@ import numpy as np
 
 from subgrad._check import Array
 from subgrad.affine import Diagonal, Matrix, Operator, Sparse
-from subgrad.solvers.structured.augmented_lagrangian import AugmentedLagrangian, rates
+from subgrad.solvers.structured.augmented_lagrangian import AugmentedLagrangian
 from subgrad.solvers.structured.form import Block, Form
-
-FAR = 10.0  # times the least, as far apart as lengths of columns may be
-
-
-def lengths(form: Form) -> Array | None:
-    """s, 0 for columns of zeros; None where a map is known by its products only."""
-    total = np.zeros(form.n)
-    for k, rho in zip(form.blocks, rates(form)[0], strict=True):
-        if k.diagonal is not None:
-            continue
-        elif k.matrix is None:
-            return None
-        elif isinstance(k.matrix, np.ndarray):
-            total += rho * np.einsum("ij,ij->j", k.matrix, k.matrix)
-        else:
-            total += rho * k.matrix.multiply(k.matrix).sum(0)
-    return np.sqrt(total)
 
 
 class Balanced:
-    """The method on one form: x, y and `step()` as there; s of shape (n,), positive."""
+    """The method on one form: x, y and `step()` as there; u of shape (n,), positive."""
 
-    def __init__(self, form: Form, s: Array, x: Array | None, y: Array | None) -> None:
-        self.s = s
-        blocks = tuple(Block(k.h, _divided(k, s), k.b) for k in form.blocks)
-        other = replace(form, q=form.q / s**2, c=form.c / s, blocks=blocks)
-        other.__dict__["member"] = form.member * s
-        self.inner = AugmentedLagrangian(other, None if x is None else x * s, y)
+    def __init__(self, form: Form, u: Array, x: Array | None, y: Array | None) -> None:
+        self.u = u
+        blocks = tuple(Block(k.h, _divided(k, u), k.b) for k in form.blocks)
+        other = replace(form, q=form.q / u**2, c=form.c / u, blocks=blocks)
+        other.__dict__["member"] = form.member * u
+        self.inner = AugmentedLagrangian(other, None if x is None else x * u, y)
 
     @property
     def x(self) -> Array:
-        return self.inner.x / self.s
+        return self.inner.x / self.u
 
     @property
     def y(self) -> Array:
@@ -60,24 +40,24 @@ class Balanced:
         self.inner.step()
 
     def residual(self) -> Array:
-        """That in the units u."""
+        """That in these units."""
         return self.inner.residual()
 
 
-def _divided(k: Block, s: Array) -> Operator:
-    """A diag(1 / s)."""
+def _divided(k: Block, u: Array) -> Operator:
+    """A diag(1 / u)."""
     if k.diagonal is not None:
-        return Diagonal(k.diagonal / s, len(s))
+        return Diagonal(k.diagonal / u, len(u))
     if isinstance(k.matrix, np.ndarray):
-        return Matrix(k.matrix / s)
+        return Matrix(k.matrix / u)
     from scipy.sparse import diags_array
 
-    return Sparse((k.matrix @ diags_array(1 / s)).tocsr())
+    return Sparse((k.matrix @ diags_array(1 / u)).tocsr())
 
 
 def newton(form: Form, x: Any, y: Any) -> Balanced | AugmentedLagrangian:
     """The method of multipliers, in other units where columns differ much."""
-    s = None if form.dual else lengths(form)
-    if s is None or not s.any() or s.max() <= FAR * s[s > 0].min():
+    u = np.ones(1) if form.dual else form.source.units
+    if np.all(u == 1):
         return AugmentedLagrangian(form, x, y)
-    return Balanced(form, np.where(s > 0, s, np.median(s[s > 0])), x, y)
+    return Balanced(form, u, x, y)

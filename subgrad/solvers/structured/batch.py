@@ -16,7 +16,7 @@ from subgrad._check import Array, vector
 from subgrad.core import Function, Set, a_function, a_set
 from subgrad.functions.indicator import Indicator
 from subgrad.solvers.certificate import granted, restricted
-from subgrad.solvers.problem import Problem, split
+from subgrad.solvers.problem import Problem, unrestricted
 from subgrad.solvers.stops import relative_gap
 from subgrad.solvers.structured.batch_boxes import Arrays, arrays, summed
 from subgrad.solvers.structured.batch_newton import BatchNewton
@@ -43,7 +43,7 @@ def _within(f: Function, constraint: Set | None) -> Function:
     """f, given without the constraint set or with it, on that set."""
     if constraint is None:
         return f
-    return restricted(split(f)[0] or f, a_set("constraint", constraint))
+    return restricted(unrestricted(f), a_set("constraint", constraint))
 
 
 @dataclass(frozen=True, eq=False)

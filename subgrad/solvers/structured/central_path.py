@@ -27,7 +27,7 @@ import numpy as np
 
 from subgrad._check import Array
 from subgrad.solvers.structured.boxes import Boxes
-from subgrad.solvers.structured.sparse_systems import slices
+from subgrad.solvers.structured.sparse_systems import Rows, Sparse, room, slices
 
 WIDTH = 8  # numbers of a row that a slice of a step works with
 INNER = 0.9  # of the half width, where multipliers start
@@ -50,7 +50,15 @@ def _mean(a: Array, some: Array, none: float) -> Array:
 def _once(a: Array) -> Array:
     """Entries of the last axis that are equal as one of them."""
     first = a[..., :1]
-    return first.copy() if (a == first).all() else a
+    return first.copy() if a.strides[-1] == 0 or (a == first).all() else a
+
+
+def thin(box: Boxes) -> Boxes:
+    """The same without rows, entries that are equal in the memory of one."""
+    b, p, low, high = (
+        np.broadcast_to(_once(a), a.shape) for a in (box.b, box.p, box.low, box.high)
+    )
+    return Boxes(b, p, low, high, start=box.start)
 
 
 def _at(a: Array, at: slice) -> Array:
@@ -63,8 +71,10 @@ class Path:
 
     `system` has forward, adjoint and factor; q, c (..., n), b, p, low, high (..., m).
     λ of shape (2, ..., m): of the lower and of the upper ends. Of equal ends and p one
-    is kept, (..., 1). Sums over rows are taken by `slices`, which stay in the cache:
-    the vectors of a step are dx, dy, A dx, D and what λ changes by.
+    is kept, (..., 1). All over rows is done by `slices`, which stay in the cache: the
+    vectors of a step are a factor or D, a first dy, the right sides, which turn into dx
+    and dy, and at its end, in the place of the factor, dλ. z = A x + b is made from x
+    where that is as cheap as to keep it.
     """
 
     def __init__(
@@ -97,7 +107,8 @@ class Path:
             self.within = None
         if self.live.all():
             self.live = None
-        self.plain = self.within is None and not self.p.any()
+        self.curved = bool(self.p.any())
+        self.plain = self.within is None and not self.curved
 
     def _start(self, x: Array | None, ends: Array, shape: tuple[int, ...]) -> None:
         A, p = self.system, self.p
@@ -128,8 +139,10 @@ class Path:
         if x is None:
             x = A.factor(D)(slope, np.broadcast_to(g, shape).copy())[0]
         self.x = x
-        self.z = A.forward(x) + self.b
-        y = D * (self.z - p * middle)
+        z = A.forward(x)
+        z += self.b
+        y = D * (z - p * middle)
+        del D, slope
         # The direction of what is too far is kept: it balances the slope.
         far = 2 * _mean(np.abs(y) / np.where(some, half, 1.0), some, 0.0)
         y = middle + y / np.maximum(far, 1.0)
@@ -138,12 +151,18 @@ class Path:
         bare = np.isinf(ends)
         y = np.where(bare[0] & ~bare[1], np.minimum(y, high - 0.1 * half), y)
         y = np.where(bare[1] & ~bare[0], np.maximum(y, low + 0.1 * half), y)
-        self.y = np.where(low == high, low, y)
-        g = self.z - p * self.y
+        y = np.where(low == high, low, y)
+        g = z - p * y
+        self.z, self.y = z, y
+        if isinstance(A, Sparse) and A.stencils:
+            z[...] = y
+            self.z, self.y = Rows(A, x, self.b), z
+        del y, z
         lift = unit * _mean(np.abs(g) / unit, unit > 0, 0.0)
         lift = np.minimum(lift, np.abs(g).max(-1, keepdims=True))
         lift = np.where(lift > 0, lift, size)
         self.lam = -self.sign * g
+        del g
         np.maximum(self.lam, 0, out=self.lam)
         self.lam += lift
         if self.within is not None:
@@ -152,17 +171,25 @@ class Path:
         self.s *= self.sign
         if self.within is not None:
             np.copyto(self.s, 1.0, where=~self.within)
-        self.r = np.empty_like(self.x)
         self._residual()
         # None far below the mean of their products, or steps would be short.
         mean = np.vecdot(self.s, self.lam).sum(0) / self.sides
-        np.maximum(self.lam, LEVEL * mean[..., None] / self.s, out=self.lam)
+        for at in self.rows:
+            lam = self.lam[..., at]
+            np.maximum(lam, LEVEL * mean[..., None] / self.s[..., at], out=lam)
         if self.within is not None:
             self.lam *= self.within
         self.first = np.vecdot(self.s, self.lam).sum(0)
 
+    def _empty(self) -> Array:
+        """One over the rows, in which there is room for one over the variables."""
+        if self.y.ndim > 1:
+            return np.empty_like(self.y)
+        m = len(self.y)
+        return np.empty(room(m, len(self.x)))[:m]
+
     def _residual(self) -> None:
-        r = np.multiply(self.q, self.x, out=self.r)
+        self.r = r = self.q * self.x
         r += self.c
         r += self.system.adjoint(self.y)
 
@@ -173,24 +200,30 @@ class Path:
             self._residual()
 
     def _step(self) -> None:
-        D = self._weights()
-        saddle = self.system.factor(D)
-        dy = saddle(self.r, self.z - self.p * self.y)[1]
-        mu, dlam = self._correct(dy)
-        dx, dy, dz = saddle(self.r, dy)
-        ax, ay, change = self._lengths(dy, dlam)
+        saddle = self.system.factor(self._weights())
+        g = np.array(self.z)
+        if self.curved:
+            for at in self.rows:
+                g[..., at] -= _at(self.p, at) * self.y[..., at]
+        first = saddle(self.r.copy(), g)[1]
+        mu, target, g, known = self._correct(first)
+        dx, dy, dz = saddle(self.r, g)
+        del saddle  # makes room
+        dlam = first, self._empty()
+        ax, ay, change = self._lengths(target, dy, dlam, known)
         change += dx.sum(-1) + dy.sum(-1) + ax + ay
         good = np.isfinite(change) & ((mu > LAST * self.first) | (self.first == 0))
         if not good.all():
             # These stay where they are.
             ax, ay = np.where(good, ax, 0.0), np.where(good, ay, 0.0)
-            for d in (dx, dy, dz, dlam[0], dlam[1]):
+            for d in (dx, dy, *dlam):
                 d[~good] = 0.0
+            dz = self.system.forward(dx)
         self._advance(ax[..., None], ay[..., None], dx, dy, dz, dlam)
 
     def _weights(self) -> Array:
         """D."""
-        D = np.empty_like(self.y)
+        D = self._empty()
         for at in self.rows:
             ratio = self.lam[..., at] / self.s[..., at]
             E = np.add(ratio[0], ratio[1], out=D[..., at])
@@ -203,59 +236,75 @@ class Path:
         return D
 
     def _moves(self, dy: Array, at: slice) -> tuple[Array, Array]:
-        """ds of these rows and ds / s, 0 where an end is infinite."""
-        ds = self.sign * dy[..., at]
-        move = ds / self.s[..., at]
+        """ds / s of these rows and ±1 / s, 0 where an end is infinite."""
+        each = self.sign / self.s[..., at]
         if self.within is not None:
-            move *= _at(self.within, at)
-        return ds, move
+            each *= _at(self.within, at)
+        return each * dy[..., at], each
 
-    def _correct(self, dy: Array) -> tuple[Array, Array]:
-        """μ, and what dλ + λ ds / s is to be; dy turns into the right side for it.
+    def _correct(self, dy: Array) -> tuple[Array, Array, Array, Any]:
+        """μ, what it is to be, the right side for it, and what `_lengths` may know.
 
         By the step dy to μ = 0, of which s dλ + λ ds = -s λ is all but - ds dλ.
         """
-        wanted = np.empty_like(self.s)
         mu: Any = 0.0
         cross = bend = least = most = mu
         for at in self.rows:
-            s, lam = self.s[..., at], self.lam[..., at]
-            ds, move = self._moves(dy, at)
+            move, _ = moves = self._moves(dy, at)
             least = np.minimum(least, move.min(axis=(0, -1)))
             most = np.maximum(most, move.max(axis=(0, -1)))
-            mu = np.vecdot(s, lam).sum(0) + mu
-            cross = np.vecdot(ds, lam).sum(0) + cross
+            each = self.s[..., at] * self.lam[..., at]
+            mu = each.sum((0, -1)) + mu
+            each *= move
+            cross = each.sum((0, -1)) + cross
             # dλ = -λ (1 + ds / s)
-            move += 1
-            move *= lam
-            second = np.multiply(move, ds, out=wanted[..., at])
-            bend = second.sum((0, -1)) + bend
+            bend = np.vecdot(each, move).sum(0) + bend
+        bend = bend + cross
         ay, ax = 1 / np.maximum(-least, 1), 1 / np.maximum(1 + most, 1)
         after = mu + ay * cross - ax * (mu + cross) - ay * ax * bend
         target = np.fmax((after / mu) ** 3, LEAST) * mu / self.sides
+        right, one = self._empty(), len(self.rows) == 1
         for at in self.rows:
-            part = wanted[..., at]
-            part += target[..., None]
-            part /= self.s[..., at]
-            if self.within is not None:
-                part *= _at(self.within, at)
-            g = np.subtract(part[0], part[1], out=dy[..., at])
+            moves = moves if one else self._moves(dy, at)
+            part = self._wanted(*moves, target, at)
+            g = np.subtract(part[0], part[1], out=right[..., at])
             g += self.z[..., at]
-            g -= _at(self.p, at) * self.y[..., at]
-            part -= self.lam[..., at]
-        return mu, wanted
+            if self.curved:
+                g -= _at(self.p, at) * self.y[..., at]
+        # Where one slice is all its numbers are not made again.
+        return mu, target, right, (part, moves[1]) if one else None
 
-    def _lengths(self, dy: Array, dlam: Array) -> tuple[Array, Array, Array]:
-        """Of the step of λ and of y, and the sum of dλ; in its place it is found."""
+    def _wanted(self, move: Array, each: Array, target: Array, at: slice) -> Array:
+        """What λ + dλ + λ ds / s is to be, after a first step with these moves."""
+        part = move + 1
+        part *= move
+        part *= self.lam[..., at]
+        part += each * (self.sign * target[..., None])
+        return part
+
+    def _lengths(
+        self, target: Array, dy: Array, dlam: tuple[Array, Array], known: Any
+    ) -> tuple[Array, Array, Array]:
+        """Of the step of λ and of y, and the sum of dλ, which it puts into `dlam`.
+
+        The first of these holds the first step of y.
+        """
         near: Any = 0.0
         steep = total = near
         for at in self.rows:
-            lam, part = self.lam[..., at], dlam[..., at]
-            _, move = self._moves(dy, at)
+            lam = self.lam[..., at]
+            if known is None:
+                move, each = self._moves(dlam[0], at)
+                part = self._wanted(move, each, target, at)
+            else:
+                part, each = known
+            move = each * dy[..., at]
             near = np.minimum(near, move.min(axis=(0, -1)))
+            move += 1
             move *= lam
             part -= move
             total = part.sum((0, -1)) + total
+            dlam[0][..., at], dlam[1][..., at] = part
             ratio = np.divide(part, lam, out=move)
             if self.within is not None:
                 np.copyto(ratio, 0.0, where=~_at(self.within, at))
@@ -264,21 +313,28 @@ class Path:
         return ax, ay, total
 
     def _advance(
-        self, ax: Array, ay: Array, dx: Array, dy: Array, dz: Array, dlam: Array
+        self,
+        ax: Array,
+        ay: Array,
+        dx: Array,
+        dy: Array,
+        dz: Any,
+        dlam: tuple[Array, Array],
     ) -> None:
         # Rounding of y must not take away a distance to an end.
         least = np.where(ay > 0, (1 - SHORT) / 2, 1.0)
+        kept = isinstance(self.z, np.ndarray)
         for at in self.rows:
-            s, lam, z = self.s[..., at], self.lam[..., at], self.z[..., at]
-            part, y, step = dlam[..., at], dy[..., at], dz[..., at]
-            part *= ax
-            lam += part
+            s, lam = self.s[..., at], self.lam[..., at]
+            y = dy[..., at]
+            for to, d in zip(lam, dlam, strict=True):
+                to += ax * d[..., at]
             y *= ay
             y += self.y[..., at]
-            step *= ax
-            z += step
+            if kept:
+                self.z[..., at] += ax * dz[..., at]
             s *= least
-            away = np.subtract(y, _at(self.ends, at), out=part)
+            away = y - _at(self.ends, at)
             away *= self.sign
             if self.within is not None:
                 np.copyto(away, 1.0, where=~_at(self.within, at))
@@ -286,6 +342,8 @@ class Path:
         dx *= ax
         dx += self.x
         self.x, self.y = dx, dy
+        if not kept:
+            self.z = Rows(self.system, dx, self.b)
 
     def look(self) -> tuple[Array, Array]:
         """The value at x, and about how far the bound by y is below it."""

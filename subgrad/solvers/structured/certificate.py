@@ -7,8 +7,9 @@ With multipliers y_k in the domains of the conjugates, and r = c + Σ A_kᵀ y_k
 
 Where q > 0 the right side has a minimum. Where q = 0 it has none unless r = 0, which no
 computed y fulfils: minimisers must be known to lie within a distance u of a point x,
-which costs |r| u; `reach` finds it in the multipliers themselves, or in others that
-have more room in the domains, `corners` in those of other slopes.
+which costs |r| u, lengths being those in units of the variables, `units`. It is found
+by `reach` in the multipliers themselves, or in others that have more room in the
+domains, by `corners` in those of other slopes.
 
 An atom g of x itself may be left without multiplier: then - g*(-Σ A_kᵀ y_k), taken with
 the quadratic, stands for the minimum over x.
@@ -25,7 +26,7 @@ from subgrad._check import Array, nonnegative, vector
 from subgrad.core import Function, Set, a_function, a_set
 from subgrad.functions.indicator import Indicator
 from subgrad.solvers.certificate import granted, restricted
-from subgrad.solvers.problem import split
+from subgrad.solvers.problem import unrestricted
 from subgrad.solvers.structured.corners import reach_between
 from subgrad.solvers.structured.domains import conjugate_value, dual_set, to_domain
 from subgrad.solvers.structured.form import joint, slices
@@ -75,7 +76,7 @@ class DualCertificate:
             radius = float(radius)
         if self.constraint is not None:
             C = a_set("constraint", self.constraint)
-            f = restricted(split(f)[0] or f, C)
+            f = restricted(unrestricted(f), C)
         if not isinstance(self.whole, bool):
             raise TypeError(f"whole must be True or False, got {self.whole!r}")
         s = structure(f, len(x), self.whole)
@@ -88,7 +89,9 @@ class DualCertificate:
         ):
             return False
         missing = [t for t, y in zip(s.terms, multipliers, strict=True) if y is None]
-        if len(missing) > 1 or any(not t.own for t in missing):
+        if len(missing) > 1 or any(not t.alone for t in missing):
+            return False
+        if s.q.any() and any(not t.own for t in missing):
             return False
         if missing and np.ptp(s.q) > 0:
             return False
@@ -150,7 +153,7 @@ def _exact(name: str, y: Any, n: int | None) -> Array:
 
 def _settled(s: Structure, multipliers: tuple[Any, ...]) -> tuple[Any, ...]:
     """With what is left of c + Σ A_kᵀ y_k put into the multiplier of an atom of x."""
-    own = [i for i, t in enumerate(s.terms) if t.own]
+    own = [i for i, t in enumerate(s.terms) if t.alone]
     if not own or any(y is None for y in multipliers) or s.q.all():
         return multipliers
     r = s.c + sum(t.op.adjoint(y) for t, y in zip(s.terms, multipliers, strict=True))
@@ -197,7 +200,7 @@ def _bound(
     # The products with A are wrong by about as much as this.
     size = _sum(s, ys)
     if left:
-        g, w = left[0].h, -r - s.c
+        g, w, shift = left[0].h, -r - s.c, left[0].b
         blur += size * float(np.linalg.norm(x))
         if isinstance(g, Indicator):
             blur += size * float(np.linalg.norm(g._body(s.n)._support_point(w)))
@@ -205,7 +208,10 @@ def _bound(
         if s.q.any():
             value = float(joint(g, s).conjugate()._value(-r))
         else:
-            value = conjugate_value(g, to_domain(g, w)) if _inside(g, w) else np.inf
+            w = to_domain(g, w) if _inside(g, w) else np.inf + w
+            value = conjugate_value(g, w) if np.isfinite(w).all() else np.inf
+            value -= float(w @ shift) if shift.any() else 0.0
+            blur += (size + float(np.linalg.norm(w))) * float(np.linalg.norm(shift))
         bound = total - value if np.isfinite(value) else -np.inf
         return bound, blur + abs(total), moved
     r, curved = r + s.c, s.q > 0
@@ -219,10 +225,11 @@ def _bound(
         return bound, blur, moved
     free = unmoved(s, ys, r)
     if not np.all(curved | free):
-        flat = np.where(curved, 0.0, r)
-        away = float(np.linalg.norm(flat)) + EPS * size
+        flat, u = np.where(curved, 0.0, r), s.units
+        size = _sum(s, ys, u)
+        away = float(np.linalg.norm(flat / u)) + EPS * size
         along = float(flat @ x)
-        blur += float(np.abs(flat) @ np.abs(x)) + size * float(np.linalg.norm(x))
+        blur += float(np.abs(flat) @ np.abs(x)) + size * float(np.linalg.norm(u * x))
         # Either f* is at least this, or f is less than this at minimisers.
         level = bound + along
         far = reach(s, x, moved, level, free)
@@ -231,9 +238,9 @@ def _bound(
             other = tuple(to_domain(t.h, y) for t, y in each)
             far = min(far, reach(s, x, other, level, free))
         elif room:
-            far = min(far, reach_between(s, x, room, level))
+            far = min(far, float(u.max()) * reach_between(s, x, room, level))
         if radius is not None:
-            far = min(far, radius)
+            far = min(far, float(u.max()) * radius)
         if not np.isfinite(far):
             return (bound if away == 0 else -np.inf), blur, moved
         # A change of y by rounding changes r by as much.
@@ -268,11 +275,11 @@ def _inside(g: Function, w: Array, share: float = 1.0) -> bool:
     return away <= share * 4 * ULPS * EPS * float(np.linalg.norm(w))
 
 
-def _sum(s: Structure, ys: Any) -> float:
-    """The size of what is summed in c + Σ A_kᵀ y_k."""
-    each = zip(s.lengths, ys, strict=True)
+def _sum(s: Structure, ys: Any, u: Any = None) -> float:
+    """The size of what is summed in c + Σ A_kᵀ y_k, in units u."""
+    each = zip(s.lengths if u is None else s.unit_lengths, ys, strict=True)
     size = sum(a * float(np.linalg.norm(y)) for a, y in each if y is not None)
-    return float(np.linalg.norm(s.c)) + size
+    return float(np.linalg.norm(s.c if u is None else s.c / u)) + size
 
 
 def _shrink(g: Function, v: Array, s: Structure, size: float) -> float:

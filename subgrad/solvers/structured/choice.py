@@ -186,13 +186,17 @@ def width(form: Form) -> int:
 
 
 def more_careful(method: Any) -> InteriorPoint | None:
-    """What to go on with where rounding stopped interior points; None of others."""
-    if not isinstance(method, InteriorPoint) or method.careful:
+    """What to go on with where rounding stopped a method; None where nothing is."""
+    form = getattr(method, "form", None)
+    if form is None or form.dual or getattr(method, "careful", False):
         return None
-    path = method.path
-    if len(path.y) * len(path.x) ** 2 > FEW:
+    path = getattr(method, "path", method)
+    few = len(path.y) * len(path.x) ** 2 <= FEW
+    if not (few and all(takes(k.h, len(k.b)) for k in form.blocks)):
         return None
-    return InteriorPoint(method.form, careful=True)
+    if any(k.matrix is None for k in form.blocks):
+        return None
+    return InteriorPoint(form, careful=True)
 
 
 def method_for(form: Form, x: Any, y: Any) -> Any:

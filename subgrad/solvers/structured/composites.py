@@ -35,11 +35,13 @@ from subgrad.operators import Pick, Stack
 from subgrad.sets.ball import GroupBall, Groups
 from subgrad.solvers.structured.epigraphs import _Composed
 from subgrad.solvers.structured.form import matrix
+from subgrad.solvers.structured.form import square as square_of
 from subgrad.solvers.structured.outers import Maxima, Rising, Sums
-from subgrad.solvers.structured.summands import Lines, One, Rounds
+from subgrad.solvers.structured.summands import Lines, One, Rounds, Stretched
 from subgrad.solvers.structured.terms import Term, _parts, unscaled
 from subgrad.univariate.catalog import relu, square
 
+APART = 3  # powers of 2 between lengths of rows that are made one
 ENTRIES = 50_000_000  # of the rows of the affine parts
 SPECTRUM = 1000  # variables of a quadratic form that is made a square
 
@@ -214,11 +216,22 @@ def _blocks(f: Any, op: Operator, b: Array) -> list[tuple[Operator, Array]]:
 
 
 def apart(f: BlockSum, op: Operator, b: Array) -> list[Term]:
-    """A sum over blocks of maxima and compositions: one atom, or one for each block."""
+    """A sum over blocks of maxima and compositions: one atom, or one for each block.
+
+    Of norms it is the support function of balls, of which more is known.
+    """
     plain = [Term(f, op, b)]
     if op.batch or np.ndim(b) > 1 or np.shape(f._value(np.zeros(op.rows))):
         return plain
-    if np.shape(f.h._value(np.zeros(f.k))) or not is_composed(f.h):
+    if np.shape(f.h._value(np.zeros(f.k))):
+        return plain
+    a, g = unscaled(f.h)
+    if isinstance(g, Norm2):
+        labels = Groups(np.repeat(np.arange(f.m), f.k))
+        radius = a * np.broadcast_to(f.weights, f.m)
+        balls = GroupBall._from(np.zeros(op.rows), radius, labels)
+        return [Term(Support(balls), op, b)]
+    if not is_composed(f.h):
         return plain
     found = composed(f, op, b)
     if len(found) > 1 or found[0].h is not f:
@@ -233,20 +246,15 @@ def is_composed(f: Function) -> bool:
         return any(is_composed(p) for p in f.parts)
     if isinstance(f, Scaled | Precomposed):
         return is_composed(f.f)
+    if isinstance(f, BlockSum):
+        return is_composed(f.h)
     return isinstance(f, Maximum | Composition | BlockComposition)
 
 
-def _rises(h: Function, curved: Any) -> None:
-    """NotImplementedError where the multipliers of h may be negative and not clipped.
-
-    Of sums over the entries h* may be cut off below 0: that is the conjugate of the
-    extension of h that rises everywhere, the same on the range of the arguments.
-    """
-    if isinstance(h, Separable) and h.weights is None:
-        return
-    everywhere = h._nondecreasing(np.full(len(curved), -np.inf))
-    if isinstance(h, Separable) or not np.all(everywhere | ~curved):
-        raise NotImplementedError("h that rises on the range of its arguments only")
+def is_round(t: Term) -> bool:
+    """Whether its parts, if it has some, are norms and squares."""
+    h = unscaled(t.h)[1]
+    return not isinstance(h, _Composed) or all(isinstance(p, Rounds) for p in h.kinds)
 
 
 def _assembled(h: Any, pieces: list[Piece]) -> list[Term]:
@@ -259,33 +267,57 @@ def _assembled(h: Any, pieces: list[Piece]) -> list[Term]:
     each = [(i, t) for i, p in enumerate(pieces) for t in p.terms]
     if not each:
         return [*out, Term(_plain(h), *last)]
-    rounds = [(i, found) for i, t in each if (found := _round(t)) is not None]
-    lines = dict[Any, list[tuple[int, Term, float]]]()
-    kinds, maps = list[Any](), list[tuple[Operator, Array]]()
-    if rounds:
-        sizes, w, c = (np.concatenate([r[j] for _, r in rounds]) for j in (2, 3, 4))
-        piece = np.repeat([i for i, _ in rounds], [len(r[2]) for _, r in rounds])
-        kinds.append(Rounds(sizes, piece, w, c, k))
-        maps += [(r[0], r[1]) for _, r in rounds]
-    for i, t in each:
+    found = [_round(t) for _, t in each]
+    ops = [t.op if r is None else r[0] for (_, t), r in zip(each, found, strict=True)]
+    unit = _units(np.append(np.linalg.norm(last[0].A, axis=-1), [*map(_length, ops)]))
+    kinds, maps, rounds = list[Any](), list[tuple[Operator, Array]](), list[Any]()
+    lines, rest = dict[Any, list[tuple[int, Term, float]]](), list[Any]()
+    for (i, t), r, u in zip(each, found, unit[k:], strict=True):
         a, g = unscaled(t.h)
-        if _round(t) is not None:
-            continue
-        if isinstance(g, Separable) and g.weights is None and not g.phi.batch:
-            lines.setdefault(id(g.phi), []).append((i, t, a))
+        if r is not None:
+            rounds.append((r[2], np.full(len(r[2]), i), u * r[3], u * u * r[4]))
+            maps.append((_times(1 / u, r[0]), r[1] / u))
+        elif isinstance(g, Separable) and g.weights is None and not g.phi.batch:
+            lines.setdefault((id(g.phi), u), []).append((i, t, a))
         else:
-            kinds.append(One(_checked(t), t.op.rows, i, k))
-            maps.append((t.op, t.b))
-    for same in lines.values():
+            rest.append((i, t, u))
+    if rounds:
+        sizes, piece, w, c = (np.concatenate(a) for a in zip(*rounds, strict=True))
+        kinds.append(Rounds(sizes, piece, w, c, k))
+    for i, t, u in rest:
+        kinds.append(_stretched(One(_checked(t), t.op.rows, i, k), u))
+        maps.append((_times(1 / u, t.op), t.b / u))
+    for (_, u), same in lines.items():
         rows = [t.op.rows for _, t, _ in same]
         w = np.repeat([a for _, _, a in same], rows)
         owner = np.repeat([i for i, _, _ in same], rows)
         phi = unscaled(_checked(same[0][1]))[1].phi  # type: ignore[attr-defined]
-        kinds.append(Lines(phi, w, owner, k))
-        maps += [(t.op, t.b) for _, t, _ in same]
-    op = _stacked([*(A for A, _ in maps), last[0]])
-    shift = np.concatenate([np.broadcast_to(e, A.rows) for A, e in (*maps, last)])
-    return [*out, Term(_Composed(h, kinds), op, shift)]
+        kinds.append(_stretched(Lines(phi, w, owner, k), u))
+        maps += [(_times(1 / u, t.op), t.b / u) for _, t, _ in same]
+    op = _stacked([*(A for A, _ in maps), Matrix(last[0].A / unit[:k, None])])
+    shift = [np.broadcast_to(e, A.rows) for A, e in maps]
+    shift.append(last[1] / unit[:k])
+    return [*out, Term(_Composed(h, kinds, unit[:k]), op, np.concatenate(shift))]
+
+
+def _length(op: Operator) -> float:
+    """Of a row, about."""
+    return float(np.sqrt(square_of(op) / op.rows))
+
+
+def _units(lengths: Array) -> Array:
+    """Powers of 2 by which rows are divided that are much longer or shorter than most.
+
+    Methods have one step length for all of them. Rows of zeros stay what they are.
+    """
+    some = np.sort(lengths[lengths > 0])
+    usual = some[len(some) // 2] if len(some) else 1.0
+    apart = np.round(np.log2(np.where(lengths > 0, lengths, usual) / usual))
+    return np.where(np.abs(apart) >= APART, 2.0**apart, 1.0)
+
+
+def _stretched(kind: Any, u: float) -> Any:
+    return kind if u == 1 else Stretched(kind, float(u))
 
 
 def _plain(h: Any) -> Function:

@@ -18,6 +18,7 @@ from subgrad.sets.ball import GroupBall
 from subgrad.sets.box import Box
 from subgrad.solvers.structured.terms import unscaled
 
+EPS = float(np.finfo(np.float64).eps)
 AGAIN = 24  # each time a length of up to 1e308 loses sixteen digits
 
 
@@ -67,6 +68,9 @@ def to_domain(h: Function, y: Array) -> Array:
     given, y = y, y / a
     if S is not None:
         y = _member(S, y)
+        # What is moved by rounding only is not to be moved at every look.
+        if np.abs(a * y - given).max() <= 2 * EPS * np.abs(given).max():
+            return given
     elif (w := _weights(g)) is not None:
         y = w * np.clip(y / w, *g._star.ends)  # type: ignore[attr-defined]
     elif isinstance(g, Distance):

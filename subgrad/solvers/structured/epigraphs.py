@@ -31,7 +31,7 @@ import numpy as np
 from subgrad._check import Array
 from subgrad._jacobian import LowRank
 from subgrad.core import Function
-from subgrad.solvers.structured.summands import Columns, Rounds
+from subgrad.solvers.structured.summands import Columns
 
 ROUNDS = 300
 LARGE = 1e30
@@ -42,11 +42,14 @@ class _Composed(Function):
     """h(f_1(z_1) + t_1, ..., f_k(z_k) + t_k) of (z, t), each f_i a sum of summands.
 
     z holds the arguments of the summands, kind by kind; a piece without summands is t_i
-    alone. h is one of `outers`, with weights >= 0 wherever a piece has summands.
+    alone. h is one of `outers`, with weights >= 0 wherever a piece has summands. The
+    last k arguments are the t_i / u_i, u = `unit`, with multipliers u_i λ_i: then
+    φ_i = f_i(p_i) + t_i - u_i² μ_i.
     """
 
-    def __init__(self, h: Any, kinds: list[Any]) -> None:
+    def __init__(self, h: Any, kinds: list[Any], unit: Any = None) -> None:
         self.h, self.kinds, self.k = h, kinds, h.k
+        self.unit = np.ones(h.k) if unit is None else unit
         ends = np.cumsum([0, *(p.rows for p in kinds)])
         self.cuts = [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
         self.inner, self.n = int(ends[-1]), int(ends[-1]) + h.k
@@ -65,8 +68,9 @@ class _Composed(Function):
         return np.concatenate([*(p.owner for p in self.kinds), np.arange(self.k)])
 
     def _heights(self, x: Array, mu: Array) -> tuple[Array, Array]:
-        """f_i(p_i) + t_i - μ_i and D_i."""
-        phi, D = x[self.inner :] - mu, np.ones(self.k)
+        """φ_i and D_i."""
+        u = self.unit
+        phi, D = u * x[self.inner :] - u * u * mu, u * u
         with np.errstate(over="ignore", invalid="ignore"):
             for p, z in self._each(x):
                 value, bend = p.heights(z, mu)
@@ -83,7 +87,7 @@ class _Composed(Function):
         zero = np.zeros(self.k)
         lam = self.h.subgradient(self._heights(x, zero)[0])
         slopes = [lam[p.owner] * p.gradients(z, zero) for p, z in self._each(x)]
-        return np.concatenate([*slopes, lam])
+        return np.concatenate([*slopes, self.unit * lam])
 
     def _weights(self, x: Array, sigma: float) -> Any:
         """μ, D there, and where and with which steps the last prox of h* was taken."""
@@ -124,13 +128,14 @@ class _Composed(Function):
         mu = self._weights(x, sigma)[0]
         lam = sigma * mu
         parts = [lam[p.owner] * p.gradients(z, mu) for p, z in self._each(x)]
-        return np.concatenate([*parts, lam])
+        return np.concatenate([*parts, self.unit * lam])
 
     def _dual_prox_jacobian(self, y: Array, s: Any) -> LowRank:
         sigma = float(s)
         x = y / sigma
         mu, D, at, steps = self._weights(x, sigma)
-        d, a, found = np.zeros(self.n), np.ones(self.n), Columns(self.n)
+        d, found = np.zeros(self.n), Columns(self.n)
+        a = np.append(d[: self.inner], self.unit)
         for (p, z), rows in zip(self._each(x), self.cuts, strict=True):
             a[rows], d[rows] = p.derivatives(z, mu, found, rows.start)
         e, W, f = self.h.spread(sigma * mu, D, at, steps, sigma)
@@ -138,40 +143,40 @@ class _Composed(Function):
         found.dense(a[:, None] * W[self._owner], f)
         return LowRank(d, *found.total())
 
-    def room(self, y: Array) -> tuple[Array, Array, float, Any, Any]:
-        r"""W, t, l, U and R: H*(y + v) <= H*(y) + <t, w> + l for all v = Rᵀ w, where
+    def room(self, y: Array, x: Array, turn: float) -> tuple[Any, ...]:
+        r"""W, t, l, U, charge and R of `Margins`; x the arguments.
 
-        w = W u, |u| <= 1, U w = 0. The multipliers of squares may move, and the
-        (y_i, λ_i) grow or shrink, which changes λ f*(y / λ) by the multiple: one half
-        of the way each.
+        H*(y + v) <= H*(y) + <t, w> + l for v = Rᵀ w with w = W u, |u| <= 1, U w = 0.
+        The multipliers of the summands may move, and the (y_i, λ_i) grow or shrink,
+        which changes λ f*(y / λ) by the multiple: one half of the way each.
         """
         from scipy.sparse import csr_array, eye_array, vstack
 
-        lam, loss, slopes = y[self.inner :], 0.0, np.zeros(self.k)
-        W, t, ray = np.zeros(self.n), np.zeros(self.n), np.ones(self.n)
+        lam, loss, slopes = y[self.inner :] / self.unit, 0.0, np.zeros(self.k)
+        W, t, back = np.zeros(self.n), np.zeros(self.n), 0.0
+        fixed = [np.zeros((0, self.n + self.k))]
+        ray = np.append(W[: self.inner], self.unit)
         on = lam > 0
         for (p, v), rows in zip(self._each(y), self.cuts, strict=True):
             m = lam[p.owner]
             ray[rows] = np.where(m > 0, v / np.where(m > 0, m, 1.0), 0.0)
             slopes = slopes + p.slopes(ray[rows], on)
-            if isinstance(p, Rounds) and (curved := p.c[p.labels] * m).any():
-                # |v|² / (2 c λ); as much as these multipliers are on the average, which
-                # must not change with what rounding makes of a weight 0.
-                some, top = curved > 0, float(curved.max())
-                size = (float(np.abs(v) @ curved / curved.sum()) + EPS) / 2
-                W[rows] = size * np.sqrt(curved / top)
-                t[rows] = np.where(some, v / np.where(some, curved, 1.0), 0.0)
-                loss = 2 * size**2 / (2 * top)
+            found = p.room(v, lam, x[rows], turn)
+            W[rows], t[rows], loss = found.W / 2, found.t, loss + found.loss
+            back += found.back
+            ends = (0, 0), (rows.start, self.n + self.k - rows.stop)
+            fixed.append(np.pad(found.U, ends))
         own, shift, more, U = self.h.room(lam)
         # What is 0 stays so, and what has summands grows from there.
         held = np.isin(np.arange(self.k), self._owner[: self.inner])
         own = np.where(held, np.where(on, np.minimum(own, lam), 0.0), own) / 2
         R = csr_array((ray, (self._owner, np.arange(self.n))), (self.k, self.n))
         if U is not None:
-            U = np.pad(U, ((0, 0), (self.n, 0)))
+            fixed.append(np.pad(U, ((0, 0), (self.n, 0))))
         total = np.concatenate([W, own]), np.concatenate([t, shift + slopes])
         both = vstack([eye_array(self.n, format="csr"), R], format="csr")
-        return *total, loss + more / 2, U, both
+        U = np.concatenate(fixed)
+        return *total, (loss + more) / 2, U if len(U) else None, back / 2, both
 
     def _prox(self, x: Array, t: Array) -> Array:
         t = np.asarray(t)
@@ -194,11 +199,11 @@ class _Star(Function):
 
     def _value(self, x: Array) -> Any:
         """H* at a point that `_to_domain` gave."""
-        lam = x[self.H.inner :]
+        lam = x[self.H.inner :] / self.H.unit
         parts = [p.star(y, lam) for p, y in self.H._each(x)]
         return np.asarray(self.H.h.star(lam) + sum(parts))
 
     def _to_domain(self, x: Array) -> Array:
-        lam = self.H.h.to_domain(x[self.H.inner :])
+        lam = self.H.h.to_domain(x[self.H.inner :] / self.H.unit)
         parts = [p.to_domain(y, lam) for p, y in self.H._each(x)]
-        return np.concatenate([*parts, lam])
+        return np.concatenate([*parts, self.H.unit * lam])

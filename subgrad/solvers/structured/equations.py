@@ -1,12 +1,121 @@
-r"""Points on linear equations, near one that is close to them."""
+r"""Points on linear equations and in sets, near one that is close to them."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
 from subgrad._check import Array
+from subgrad.functions.indicator import Indicator
+from subgrad.sets.box import Box
+from subgrad.sets.simplex import CappedSimplex
+from subgrad.solvers.structured.form import matrix, smooth
+from subgrad.solvers.structured.terms import Structure, Term
 
 TINY = 1e-13
+MEMBER = 1e-9  # outside of a set by less a point counts as a member
+NEAR = 1e-12  # the same of what is found here: who is outside may gain much
+STEPS = 8
+DENSE = 5_000_000  # entries of the rows
+FEW = 1_000_000_000  # operations of a step
+
+
+def feasible(s: Structure, x: Array) -> Array:
+    """A point near x in the sets that it must lie in, to rounding, if one is found.
+
+    That is the nearest one of a set of x itself, if there is one of these, or one on
+    the equations; where it is not in all sets, `into` may find another.
+    """
+    sets = [t for t in s.terms if isinstance(t.h, Indicator)]
+    own = [t for t in sets if t.own]
+    if len(own) == 1:
+        x = own[0].h._prox(x, np.ones(()))
+    equations = [t for t in sets if (p := smooth(t)) is not None and p[0] == 0]
+    if equations and not own:
+        found = [matrix(t.op) for t in equations]
+        if any(A is None for A in found):
+            return x
+        A = np.concatenate([_dense(A) for A in found])
+        b = np.concatenate([smooth(t)[1] - t.b for t in equations])  # type: ignore[index]
+        u = on_equations(A, b, x)
+        x = x if u is None else u
+    if (
+        len(sets) == len(own) == 1
+        or not np.isfinite(x).all()
+        or _inside(sets, x, MEMBER)
+    ):
+        return x
+    u = into(sets, x)
+    return x if u is None else u
+
+
+def _dense(A: Any) -> Array:
+    return A if isinstance(A, np.ndarray) else A.toarray()
+
+
+def _inside(sets: list[Term], x: Array, tol: float) -> bool:
+    each = ((t.h._body(t.op.rows), t.op.forward(x) + t.b) for t in sets)  # type: ignore[attr-defined]
+    return all(S.contains(z, tol) for S, z in each)
+
+
+def into(sets: list[Term], x: Array) -> Array | None:
+    r"""u with A_k u + b_k in all sets S_k, found from x by some of the steps
+
+    .. math:: \min_u \ \sum_j \frac{(u_j - x_j)^2}{w_j^2} \quad C u = d
+
+    C and d the equations, the rows of boxes that were violated, and tangents of the
+    other sets where A_k x + b_k lies outside; w_j is |x_j|, or later a little more, but
+    no more than the distance from an end of the box of x itself, into which u is
+    moved. None where they lead nowhere.
+    """
+    n = len(x)
+    low, up = np.full(n, -np.inf), np.full(n, np.inf)
+    for t in sets:
+        if t.own and isinstance(S := t.h._body(n), Box | CappedSimplex):  # type: ignore[attr-defined]
+            low, up = np.maximum(low, S.lower), np.minimum(up, S.upper)
+    rest = [t for t in sets if not (t.own and isinstance(t.h._body(n), Box))]  # type: ignore[attr-defined]
+    maps = [matrix(t.op) for t in rest]
+    if np.any(low > up) or any(A is None for A in maps):
+        return None
+    on: list[Any] = [np.zeros(t.op.rows, bool) for t in rest]
+    for little in (0.0, 1e-3, 1.0):
+        u = np.clip(x, low, up)
+        for _ in range(STEPS):
+            rows, left = list[Array](), list[Array]()
+            for k, (t, A) in enumerate(zip(rest, maps, strict=True)):
+                on[k], C, r = _tangents(t, A, u, on[k])
+                if len(r) * n > DENSE or len(r) ** 2 * n > FEW:
+                    return None
+                rows.append(C)
+                left.append(r)
+            C = np.concatenate(rows)
+            if len(C) > n or len(C) ** 2 * n > FEW:
+                return None
+            size = np.abs(u)
+            w = size + little * (size.max(initial=0.0) + (little == 1))
+            w = np.minimum(w, np.minimum(u - low, up - u))
+            move = np.linalg.lstsq(C * w, np.concatenate(left))[0]
+            u = np.clip(u + w * move, low, up)
+            if _inside(sets, u, NEAR):
+                return u
+    return None
+
+
+def _tangents(t: Term, A: Any, u: Array, on: Array) -> tuple[Array, Array, Array]:
+    """Rows that count, and C, d - C u of what A u + b is to fulfil."""
+    z, S = t.op.forward(u) + t.b, t.h._body(t.op.rows)  # type: ignore[attr-defined]
+    if isinstance(S, Box):
+        on = on | (z < S.lower) | (z > S.upper) | (S.lower == S.upper)
+        away = np.where(z - S.lower < S.upper - z, S.lower - z, S.upper - z)
+        return on, _dense(A[on]), away[on]
+    if t.own and isinstance(S, CappedSimplex):
+        return on, np.ones((1, len(u))), np.atleast_1d(S.total - u.sum())
+    v = S._project(z) - z
+    size = float(np.linalg.norm(v))
+    if not size > 0:
+        return on, np.zeros((0, len(u))), np.zeros(0)
+    return on, np.atleast_2d(np.asarray((v / size) @ A)), np.array([size])
 
 
 def on_equations(A: Array, b: Array, x: Array) -> Array | None:

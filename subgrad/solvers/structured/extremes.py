@@ -20,7 +20,7 @@ from subgrad._check import Array, nonnegative
 from subgrad.core import Function, Set, a_function, a_set
 from subgrad.functions.indicator import Indicator
 from subgrad.solvers.certificate import restricted
-from subgrad.solvers.problem import split
+from subgrad.solvers.problem import unrestricted
 from subgrad.solvers.structured.certificate import multipliers_of
 from subgrad.solvers.structured.domains import conjugate_value, to_domain
 from subgrad.solvers.structured.terms import Structure, structure
@@ -49,7 +49,7 @@ class EmptyDomain:
             raise ValueError(f"radius must be one number, got {radius.shape}")
         f = a_function("f", f)
         if self.constraint is not None:
-            f = restricted(split(f)[0] or f, a_set("constraint", self.constraint))
+            f = restricted(unrestricted(f), a_set("constraint", self.constraint))
         s = structure(f)
         multipliers = multipliers_of(s, "multipliers", self.multipliers)
         if multipliers is None:

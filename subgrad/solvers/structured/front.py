@@ -8,22 +8,21 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from subgrad._check import Array
+from subgrad._check import Array, real
 from subgrad.core import Function
 from subgrad.functions.indicator import Indicator
 from subgrad.solvers.certificate import restricted
-from subgrad.solvers.problem import Problem
+from subgrad.solvers.problem import Problem, only_sets
 from subgrad.solvers.state import State
 from subgrad.solvers.stops import Stop, Watch
 from subgrad.solvers.structured.batch import boxed, solve_batch
 from subgrad.solvers.structured.certificate import DualCertificate, dual_bound
-from subgrad.solvers.structured.choice import OneProx, method_for, planned
+from subgrad.solvers.structured.choice import OneProx, method_for, more_careful, planned
 from subgrad.solvers.structured.corners import corners
-from subgrad.solvers.structured.equations import on_equations
+from subgrad.solvers.structured.equations import feasible
 from subgrad.solvers.structured.extremes import EmptyDomain, empty_domain
-from subgrad.solvers.structured.form import Form, matrix, smooth
 from subgrad.solvers.structured.reach import snapped
-from subgrad.solvers.structured.terms import Structure
+from subgrad.solvers.structured.start import fits, start_of
 from subgrad.solvers.structured.threads import one_thread
 
 
@@ -32,9 +31,14 @@ class Infeasible(Stop):
     """Multipliers that leave no point in the domain."""
 
     status: ClassVar[str] = "infeasible"
-    reason: ClassVar[str] = (
-        "f is +inf at every point within the radius of the certificate"
-    )
+    reason: ClassVar[str] = "f is +inf everywhere"
+
+    def said(self, state: State) -> str:
+        """With the radius, where it is not proved beyond."""
+        radius = getattr(state.certificate, "radius", np.inf)
+        if np.isinf(radius):
+            return self.reason
+        return f"f is +inf at every point x with |x| < {radius:.1e}"
 
     def watch(self, problem: Problem, cuts: Any) -> Watch:
         return lambda state: isinstance(state.certificate, EmptyDomain)
@@ -46,6 +50,26 @@ class Stuck(Stop):
 
     status: ClassVar[str] = "stalled"
     reason: ClassVar[str] = "rounding keeps the run from coming closer"
+
+    def said(self, state: State) -> str:
+        """What is missing, where it is something else."""
+        run = state.memory
+        if getattr(run, "broken", False):
+            return "numbers of f, or their squares, are beyond floating point: scale it"
+        if state.value.ndim or run.lower >= run.value - FAR_OFF * max(
+            1, abs(run.value)
+        ):
+            return self.reason
+        if not run.value < np.inf:
+            return "no point where f is finite was found"
+        if run.lost:
+            return "f falls, or nearly so, along a direction without end"
+        if run.radius is not None or run.source.q.all():
+            return self.reason
+        return (
+            "no bound on the distance to minimisers was found that proves more: "
+            "radius=, or a bounded constraint=, would be one"
+        )
 
     def watch(self, problem: Problem, cuts: Any) -> Watch:
         return lambda state: state.memory.stuck
@@ -75,6 +99,14 @@ class Structured:
     stops: ClassVar[Stop] = Infeasible() | Stuck()
     certified: ClassVar[bool] = True
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.dual, tuple | list | np.ndarray | None):
+            kind = type(self.dual).__name__
+            raise TypeError(f"dual must be a tuple of arrays, got {kind}")
+        for y in () if self.dual is None else self.dual:
+            if y is not None:
+                real("dual", y)
+
     def init(self, problem: Problem, x: Array) -> State:
         """The state at x, a point of the constraint."""
         if problem.limit is not None:
@@ -83,14 +115,15 @@ class Structured:
             f = restricted(problem.function, problem.constraint)
             boxed(f, x.shape[-1])  # says what it cannot do
             return _batch_state(0, Batch(self, f, x, problem.constraint))
-        with one_thread():
+        with one_thread(), np.errstate(over="ignore", invalid="ignore"):
             run = Run(problem, x, self.dual, self.tol, self.hint)
             return _state(0, run)
 
     def step(self, problem: Problem, state: State) -> State:
         """One step of the multipliers."""
         run = state.memory
-        with one_thread():
+        # Numbers beyond floating point end a run: see `broken`.
+        with one_thread(), np.errstate(over="ignore", invalid="ignore"):
             run.step()
         if isinstance(run, Batch):
             return _batch_state(state.k + 1, run)
@@ -137,6 +170,8 @@ def _batch_state(k: int, run: Batch) -> State:
     )  # fmt: skip
 
 
+FAR = 1e100
+FAR_OFF = 1e-3  # a bound that is no proof, of max(1, |f|)
 PATIENCE = 12  # steps without progress
 ROOMS = 4  # multipliers that are kept
 EARLY = 3  # of the first steps
@@ -160,20 +195,30 @@ class Run:
         found = planned(problem, len(x0))
         self.source, self.whole = found.source, isinstance(found, OneProx)
         self.method: Any = None
+        self.broken = False  # by numbers that are beyond floating point
         if isinstance(found, OneProx):
             self.method = OneProx(found.source)
         else:
             self.form = found
-            if dual is None and hint is not None and _fits(hint, self.source):
+            if dual is None and hint is not None and fits(hint, self.source):
                 dual = hint
-            self.method = method_for(self.form, *_start(self.form, x0, dual))
+            start = start_of(self.form, x0, dual)
+            try:
+                self.method = method_for(self.form, *start)
+            except ArithmeticError:
+                self.broken = True
         self.x = feasible(self.source, x0)
         self.value = self.source.value(self.x)
         self.proof: DualCertificate | EmptyDomain | None = None
+        if only_sets(problem.function):
+            # 0 <= f: all that is asked for is a point.
+            none = tuple(np.zeros(t.op.rows) for t in self.source.terms)
+            self.proof = dual_bound(self.source, self.x, none, None, self.constraint)
         self.rooms: list[tuple[Any, ...]] = [()]
         self.early, self.searches = list[tuple[Any, ...]](), 0
         self.next, self.wait = 0, 0
-        self.looks, self.since, self.goal = 1, 0, np.inf
+        self.lost = False
+        self.looks, self.since, self.goal, self.left = 1, 0, np.inf, np.inf
         if getattr(self.method, "near", False):
             self._offer(self._pair()[1], None)
 
@@ -209,17 +254,30 @@ class Run:
         return replace(found, lower_bound=self.value - room)
 
     @property
+    def near(self) -> bool:
+        """Whether the gap is what is asked for."""
+        room = self.tol * max(1.0, abs(self.value))
+        return self.value < np.inf and self.value - self.lower <= room
+
+    @property
     def stuck(self) -> bool:
         """Whether the gap was not halved for long, nor the residual."""
-        if getattr(self.method, "settled", False):
+        if getattr(self.method, "settled", False) or self.lost or self.broken:
             return True
         return self.since > getattr(self.method, "patience", PATIENCE)
 
     def step(self) -> None:
         """One step of the method, and a look at what it found."""
-        before = None if np.isfinite(self.value) else self._pair()[1]
-        self.method.step()
-        x, y = self._pair()
+        before = None
+        if not (self.broken or np.isfinite(self.value)):
+            before = self._pair()[1]
+        x, y = self._moved()
+        if self.broken:
+            if self.proof is None:
+                self._offer(tuple(np.zeros(t.op.rows) for t in self.source.terms), None)
+            return  # what was found before stays
+        # Where f falls for ever there is no end to the steps.
+        self.lost = not float(np.abs(x).max()) < FAR
         x = feasible(self.source, x)
         value = self.source.value(x)
         # A value below the bound is that of a point a little outside of a set.
@@ -241,25 +299,41 @@ class Run:
         if before is not None and not np.isfinite(self.value):
             self._look_for_emptiness(before, y, x)
         self.looks += 1
-        size = self.value - self.lower
-        if rough > 0:
-            size = rough
-        elif not np.isfinite(size) and not self.whole:
-            size = 1e300 * float(np.linalg.norm(self.method.residual()))
-        better = size < 0.5 * self.goal
+        size = rough if rough > 0 else self.value - self.lower
+        left = 0.0 if self.whole else float(np.linalg.norm(self.method.residual()))
+        better = size < 0.5 * self.goal or left < 0.5 * self.left
         self.since = 0 if better else self.since + 1
-        self.goal = size if better else self.goal
+        if better:
+            self.goal, self.left = min(size, self.goal), min(left, self.left)
         if self.stuck and not look:
             self._offer(y, far)  # there is no other step
+        if (
+            self.stuck
+            and not (self.near or self.lost)
+            and (method := more_careful(self.method))
+        ):
+            self.method, self.goal, self.left = method, np.inf, np.inf
+            self.since = self.next = self.wait = 0
+
+    def _moved(self) -> tuple[Array, tuple[Any, ...]]:
+        """Point and multipliers after a step; `broken` where they are no numbers."""
+        if not self.broken:
+            try:
+                self.method.step()
+                x, y = self._pair()
+                sizes = [x.sum(), *(m.sum() for m in y if m is not None)]
+                self.broken = bool(np.isnan(sizes).any())
+                return x, y
+            except ArithmeticError:
+                self.broken = True
+        return self.x, ()
 
     def _offer(self, y: tuple[Any, ...], far: float | None) -> None:
         """A better bound, if there is one."""
         try:
-            # Along a ray points are as far as numbers go.
-            with np.errstate(over="ignore", invalid="ignore"):
-                found = self._search(y, far)
-        except NotImplementedError:
-            found = False  # too little is known of an atom there
+            found = self._search(y, far)
+        except (NotImplementedError, ArithmeticError):
+            found = False  # too little is known of an atom there, or numbers overflow
         self.wait = 0 if found else 2 * self.wait + 1
         self.next = self.looks + 1 + self.wait
 
@@ -287,11 +361,10 @@ class Run:
                 self.proof = found
             if np.isfinite(found.lower_bound):
                 known = True
-                near = self.value - self.lower <= self.tol * max(1.0, abs(self.value))
-                if room and near:
+                if room and self.near:
                     rest = [other for other in self.rooms if other is not room]
                     self.rooms = [room, *rest]
-                if near or not room:
+                if self.near or not room:
                     break
         if first is None or s.q.all() or any(m is None for m in first.multipliers):
             return known  # no room is asked for
@@ -323,62 +396,7 @@ class Run:
             None if a is None or b is None else a - b
             for a, b in zip(new, old, strict=True)
         )
-        found = empty_domain(self.source, moves, x, self.constraint)
-        if found is not None:
-            self.proof = found
-
-
-def _fits(dual: Any, s: Structure) -> bool:
-    """Whether these are multipliers, or None, of the terms."""
-    return len(dual) == len(s.terms) and all(
-        y is None or np.shape(y) == (t.op.rows,)
-        for y, t in zip(dual, s.terms, strict=True)
-    )
-
-
-def _start(form: Form, x0: Array, dual: Any) -> tuple[Any, Any]:
-    """x and y of the form to start from, None for its own."""
-    s = form.source
-    if dual is not None and not _fits(dual, s):
-        raise ValueError(
-            "dual must have a multiplier, or None, for each of the terms of f: "
-            f"{[t.op.rows for t in s.terms]} numbers"
-        )
-    if form.dual:
-        y = x0 if x0.any() else None
-        if dual is None or any(
-            m is None and smooth(t) is not None
-            for m, t in zip(dual, s.terms, strict=True)
-        ):
-            return None, y
-        parts = [m for m, t in zip(dual, s.terms, strict=True) if smooth(t) is not None]
-        return -np.concatenate(parts), y
-    x = x0 if x0.any() else None
-    if dual is None or sum(m is None for m in dual) > 1:
-        return x, None
-    r = s.c + s.q * x0
-    for m, t in zip(dual, s.terms, strict=True):
-        if m is not None:
-            r = r + t.op.adjoint(m)
-    return x, np.concatenate([-r if m is None else m for m in dual])
-
-
-def feasible(s: Structure, x: Array) -> Array:
-    """A point near x in the set it must lie in, or on the equations, to rounding.
-
-    For one set of x itself, or else for equations.
-    """
-    own = [t for t in s.terms if t.own and isinstance(t.h, Indicator)]
-    if len(own) == 1:
-        x = own[0].h._prox(x, np.ones(()))
-    equations = [t for t in s.terms if (p := smooth(t)) is not None and p[0] == 0]
-    if own or not equations:
-        return x
-    found = [matrix(t.op) for t in equations]
-    if any(A is None for A in found):
-        return x
-    dense = [A if isinstance(A, np.ndarray) else A.toarray() for A in found]
-    A = dense[0] if len(dense) == 1 else np.concatenate(dense)
-    b = np.concatenate([smooth(t)[1] - t.b for t in equations])  # type: ignore[index]
-    u = on_equations(A, b, x)
-    return x if u is None else u
+        for direction in (moves, new):
+            found = empty_domain(self.source, direction, x, self.constraint)
+            if found is not None:
+                self.proof = found

@@ -13,16 +13,18 @@ import numpy as np
 
 from subgrad._check import Array, real
 from subgrad.solvers.structured.boxes import Boxes
-from subgrad.solvers.structured.central_path import Path
+from subgrad.solvers.structured.central_path import Path, thin
 from subgrad.solvers.structured.form import Form
 from subgrad.solvers.structured.lifts import Lifted, lift_form, split
 from subgrad.solvers.structured.normal import Dense, Repeated, normal
+from subgrad.solvers.structured.orthogonal import orthogonal
 from subgrad.solvers.structured.reach import distance
 
 EPS = float(np.finfo(np.float64).eps)
 ULPS = 8
 TOGETHER = 250_000  # numbers in the matrices of a batch, or in its b
 FIRST = 3  # steps before anything is looked at
+SOFT = 1e-12  # of 1 over the weight of equations is left
 
 
 def reach(
@@ -187,13 +189,18 @@ class InteriorPoint:
     It begins at x if that is given and nothing is lifted, but inside the boxes whatever
     y is. `system` solves the linear systems: `system.width` is how far apart the
     entries of sparse ones are. Atoms are made boxes by `lifts`; ValueError where one is
-    not, or a map is known by products only.
+    not, or a map is known by products only. `careful` takes the systems of
+    `orthogonal`.
     """
 
     def __init__(
-        self, form: Form, x: Array | None = None, y: Array | None = None
+        self,
+        form: Form,
+        x: Array | None = None,
+        y: Array | None = None,
+        careful: bool = False,
     ) -> None:
-        self.form = form
+        self.form, self.careful = form, careful
         whole, self.sums = split(form)
         found, system = lift_form(whole), normal(whole)
         if system is None or found is None:
@@ -210,18 +217,29 @@ class InteriorPoint:
             system = Lifted(system, found.E, q)
             q, c = np.append(q, np.zeros(more)), np.append(c, found.cost)
             x = None
+        if careful:
+            system = orthogonal(whole, q, box.row, found.E)
+        # What was as long as there are rows makes room.
+        box = thin(box)
+        del found
         self.path, self.steps = Path(system, q, c, box, x), FIRST
-        self._read()
+        self.spare = self.path.spare
 
-    def _read(self) -> None:
-        path = self.path
-        self.x, y = path.x[: self.form.n], path.y
+    @property
+    def x(self) -> Array:
+        return self.path.x[: self.form.n]
+
+    @property
+    def y(self) -> Array:
+        y, m = self.path.y, len(self.form.b)
         if self.row is not None:
             y = np.bincount(self.row, y, self.rows)
-        m = len(self.form.b)
-        self.y, sums = (y[:m].copy(), y[m:]) if self.sums else (y, y[m:])
+        if not self.sums:
+            return y
+        y, sums = y[:m].copy(), y[m:]
         for at, more in zip(self.sums, sums, strict=True):
-            self.y[at] += more
+            y[at] += more
+        return y
 
     @property
     def z(self) -> Array:
@@ -239,7 +257,14 @@ class InteriorPoint:
 
     def step(self) -> None:
         """One step of the predictor and the corrector; at first some of them."""
+        path = self.path
         for _ in range(self.steps):
-            self.path.step()
+            path.step()
+            if self.careful:
+                with np.errstate(all="ignore"):
+                    path.z = path.system.forward(path.x) + path.b
+                if self.spare is not None:
+                    # Equations are to weigh as much as rows that come to rest.
+                    left = np.vecdot(path.s, path.lam).sum() / path.first
+                    path.spare = self.spare * max(float(left), SOFT)
         self.steps = 1
-        self._read()

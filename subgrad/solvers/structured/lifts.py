@@ -203,7 +203,7 @@ class Lifted:
     def factor(self, D: Array) -> Any:
         saddle, n, E = self.base.factor(D), self.n, self.E
         none = np.zeros(n)
-        each = [saddle(none, e.copy()) for e in E]
+        each = [saddle(none.copy(), e.copy()) for e in E]
         dX, dY, dZ = (np.stack(a) for a in zip(*each, strict=True))
         dZ += E
         C = (dZ * D) @ dZ.T + (dX * self.q) @ dX.T
@@ -213,7 +213,7 @@ class Lifted:
         solve = cholesky(C)
 
         def once(r: Array, s: Array) -> tuple[Array, Array, Array]:
-            dx, dy, dz = saddle(r[:n], s)
+            dx, dy, dz = saddle(r[:n].copy(), s)
             ds = -solve(r[n:] + dZ @ dy + dX @ (r[:n] + self.q * dx))
             dx, dy = np.concatenate([dx + ds @ dX, ds]), dy + ds @ dY
             return dx, dy, dz + ds @ dZ

@@ -36,6 +36,7 @@ from subgrad.sets.hull import CrossPolytope
 from subgrad.sets.permutahedron import Permutahedron, SignedPermutahedron
 from subgrad.sets.simplex import CappedSimplex
 from subgrad.solvers.structured.epigraphs import _Composed
+from subgrad.solvers.structured.summands import on_line
 from subgrad.solvers.structured.terms import unscaled
 
 EPS = float(np.finfo(np.float64).eps)
@@ -68,28 +69,14 @@ def margins(
     a, g = unscaled(h)
     v, none = y / a, np.zeros_like(y)
     if isinstance(g, Separable) and g.weights is None and not g.phi.batch:
-        star = g._star
-        if star.polyhedral and not loose:
-            points, slopes = star.breakpoints, star.slopes  # type: ignore[attr-defined]
-            k = np.searchsorted(points, v)
-            ends = np.concatenate([[-np.inf], points, [np.inf]])
-            W, t = np.minimum(v - ends[k], ends[k + 1] - v), slopes[k]
-            inside = np.isfinite(t)
-            return Margins(a * np.where(inside, W, 0.0), np.where(inside, t, 0.0))
-        low, high = star.ends
-        W = 0.5 * np.minimum(np.minimum(v - low, high - v), 1 + np.abs(v))
-        t = np.clip(0.0, star._left(v), star._right(v))
-        on = (W > 0) & np.isfinite(t)
-        W, t = np.where(on, W, 0.0), np.where(on, t, 0.0)
-        bend = [star._value(v + e) - star._value(v) - t * e for e in (W, -W)]
-        loss = a * float(np.sum(np.where(on, np.maximum(*bend), 0.0)))
-        return Margins(a * W, t, loss)
+        W, t, bend = on_line(g._star, v, loose)
+        return Margins(a * W, t, a * float(bend.sum()))
     if isinstance(g, SquaredNorm):
         size, c = np.abs(y).mean() + EPS, a * float(g.c)
         return Margins(size + none, y / c, size**2 / (2 * c))
     if isinstance(g, _Composed):
-        W, t, loss, U, R = g.room(v)
-        return Margins(a * W, t, a * loss, U, 0.0, R)
+        W, t, loss, U, charge, R = g.room(v, z, turn)
+        return Margins(a * W, t, a * loss, U, a * charge, R)
     S: Any
     if isinstance(g, Indicator) and isinstance(g._body(len(y)), Box):
         # h* is linear on either side of 0.

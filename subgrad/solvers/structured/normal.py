@@ -2,11 +2,12 @@ r"""The linear systems of interior-point methods.
 
 .. math:: q \, dx + A^T dy = -r, \qquad A \, dx - D^{-1} dy = -s, \qquad D \ge 0
 
-`factor(D)` gives the function of r and s whose values are dx, dy and A dx; dy may take
-the place of s. `Dense` is of one matrix, of a batch of them, or of one for a whole
-batch; `Sparse` of a sparse one, its systems banded or factored by SuperLU; `Mixed` of
-dense rows beside multiples of the variables; `Repeated` of rows that occur several
-times. Nothing as large as A is made of it, but its stencils.
+`factor(D)` gives the function of r and s whose values are dx, dy and A dx; dx and dy
+may take the places of r and s, and A dx may be `Rows`. `Dense` is of one matrix, of a
+batch of them, or of one for a whole batch; `Sparse` of a sparse one, its systems banded
+or factored by SuperLU; `Mixed` of dense rows beside multiples of the variables;
+`Repeated` of rows that occur several times. Nothing as large as A is made of it, but
+its stencils.
 """
 
 from __future__ import annotations

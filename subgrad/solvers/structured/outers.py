@@ -18,6 +18,7 @@ from subgrad._check import Array
 from subgrad.core import Function
 from subgrad.functions.separable import Separable
 
+EPS = float(np.finfo(np.float64).eps)
 Spread = tuple[Array, Array, Array]
 Room = tuple[Array, Array, float, Any]
 
@@ -54,14 +55,15 @@ class Maxima:
         return 0.0
 
     def room(self, lam: Array) -> Room:
-        rows = self._rows(lam)
-        free = rows > 1e-12 * self.w[:, None]
-        W = np.where(free, np.min(rows, 1, where=free, initial=np.inf)[:, None], 0.0)
-        each = np.repeat(np.arange(len(self.w)), rows.shape[1])
-        U = (each == np.arange(len(self.w))[:, None]) * free.ravel()
-        return W.ravel(), 0 * lam, 0.0, U / np.sqrt(free.sum(-1))[:, None]
+        each = np.repeat(np.arange(len(self.w)), len(lam) // len(self.w))
+        U = each == np.arange(len(self.w))[:, None]
+        return np.maximum(lam, 0.0), 0 * lam, 0.0, 1.0 * U
 
     def to_domain(self, lam: Array) -> Array:
+        rows = self._rows(lam)
+        away = np.abs(rows.sum(-1) - self.w)
+        if rows.min() >= 0 and np.all(away <= 8 * EPS * self.w):
+            return lam  # moved again small weights would lose digits
         return self.prox(lam, np.ones_like(lam))
 
 
@@ -162,13 +164,10 @@ def onto_simplices(at: Array, steps: Array, total: Array) -> Array:
 
     λ = (at - s θ)_+, the threshold θ from what is above it.
     """
-    ends = at / steps
-    order = np.argsort(-ends, axis=-1)
-    sums = np.cumsum(np.take_along_axis(at, order, -1), -1)
-    slope = np.cumsum(np.take_along_axis(steps, order, -1), -1)
-    theta = (sums - total[:, None]) / slope
-    above = np.take_along_axis(ends, order, -1) > theta
-    last = at.shape[1] - 1 - np.argmax(above[:, ::-1], -1)
-    theta = np.take_along_axis(theta, last[:, None], -1)
-    lam = np.maximum(at - steps * theta, 0.0)
+    row, ends = np.arange(len(at))[:, None], at / steps
+    order = (-ends).argsort(-1)
+    theta = (at[row, order].cumsum(-1) - total[:, None]) / steps[row, order].cumsum(-1)
+    above = ends[row, order] > theta
+    last = at.shape[1] - 1 - above[:, ::-1].argmax(-1)
+    lam = np.maximum(at - steps * theta[row, last[:, None]], 0.0)
     return lam * (total / lam.sum(-1))[:, None]

@@ -13,6 +13,12 @@ and S the sum of the |P_k W_k (A_k x + b_k - t_k)|_2 + l_k,
 .. math:: |x' - x| \le u = \frac{f(x) - L + S}{\sigma - |r|}, \qquad
    f^* \ge L - |r| u.
 
+Lengths of x and r are those in units in which the columns of the A_k are alike, of u x
+and r / u with the u of `units`: there |r| is rounding of one size and σ is not small.
+
+Directions along which f is constant, see `flats`, leave the least singular value across
+them: one of the minimisers lies there.
+
 Columns of zeros in all rows where y_k is not 0 leave r_j = 0, without rounding. There
 x' may be anywhere: with W_k = 0 for all rows that have such a column the rest is the
 same of the other columns.
@@ -34,16 +40,20 @@ from subgrad.sets.ball import GroupBall
 from subgrad.sets.box import Box
 from subgrad.sets.simplex import CappedSimplex
 from subgrad.solvers.structured.domains import conjugate_value
+from subgrad.solvers.structured.epigraphs import _Composed
 from subgrad.solvers.structured.form import matrix
 from subgrad.solvers.structured.margins import margins
+from subgrad.solvers.structured.summands import Rounds
 from subgrad.solvers.structured.terms import Structure, unscaled
 
 EPS = float(np.finfo(np.float64).eps)
 COLUMNS = 4000  # beyond these a square matrix is no longer cheap
 SLICE = 1 << 20  # numbers of a matrix at a time
+FEW = 10_000_000  # operations, beyond which singular values are too many
 SMALL = 200  # columns: with more all eigenvalues cost much more than Cholesky factors
 POWER = 4
 NEAR = 1e-6
+TINY = 1e-9
 TURNS = (0.1, 1e-2, 1e-3, 1e-4)
 
 
@@ -54,8 +64,9 @@ def reach(
     level: float | None = None,
     free: Any = False,
 ) -> float:
-    """A bound on the distance from x to every minimiser, inf if none is found.
+    """A bound on the distance, in `s.units`, from x to every minimiser, or inf.
 
+    Of minimisers from which others come by flat directions to the nearest of these.
     Where minimisers only matter if f is at most `level` there, that is taken for f(x):
     of points outside of a set by rounding f(x) says nothing. Where `free`, a mask of
     the variables, minimisers may be anywhere.
@@ -75,12 +86,14 @@ def reach(
     if np.isfinite(near):
         return near
     center, radius = s.sublevel
-    return radius + float(np.linalg.norm(x - center))
+    return float(s.units.max()) * (radius + float(np.linalg.norm(x - center)))
 
 
 def _round(h: Function, m: int) -> bool:
     """Whether `margins` turn multipliers of h."""
     g = unscaled(h)[1]
+    if isinstance(g, _Composed):
+        return any(isinstance(p, Rounds) for p in g.kinds)
     S: Any = g._body(m) if isinstance(g, Support) else None
     return isinstance(S, GroupBall) and S.is_round
 
@@ -100,9 +113,13 @@ def unmoved(s: Structure, ys: Any, r: Array) -> Any:
 
 
 def snapped(s: Structure, ys: tuple[Any, ...]) -> tuple[Any, ...]:
-    """y, on the ends of linear pieces of the conjugates where they nearly are."""
-    out = []
-    for t, y in zip(s.terms, ys, strict=True):
+    """y, on the ends of linear pieces of the conjugates where they nearly are.
+
+    And 0 where they are next to nothing in the slope.
+    """
+    out, each = [], list(zip(s.terms, ys, s.lengths, strict=True))
+    most = max(a * float(np.abs(y).max(initial=0.0)) for _, y, a in each)
+    for t, y, length in each:
         a, g = unscaled(t.h)
         S: Any = g._body(len(y)) if isinstance(g, Support) else None
         ends = np.zeros((0, 1))
@@ -111,7 +128,9 @@ def snapped(s: Structure, ys: tuple[Any, ...]) -> tuple[Any, ...]:
             ends = a * np.reshape(star.breakpoints if star.polyhedral else [], (-1, 1))
         elif isinstance(S, Box | CappedSimplex):
             ends = a * np.stack([S.lower, S.upper])
-        y, free = y.copy(), np.ones(len(y), bool)
+        small = (np.abs(y) <= NEAR) & (length * np.abs(y) <= TINY * most)
+        y = np.where(small, 0.0, y)
+        free = np.ones(len(y), bool)
         for end in ends:
             near = np.abs(y - end) <= NEAR * (1 + np.abs(end))
             y, free = np.where(near, end, y), free & ~near
@@ -137,7 +156,8 @@ def _reach_by(
     # q d²/2 >= q w d - q w²/2, for any w.
     w = np.abs(x).mean() + EPS if s.q.any() else 0.0
     rows, spread = int(np.count_nonzero(s.q)), float(s.q.sum()) * w**2 / 2
-    for t, y, length in zip(s.terms, multipliers, s.lengths, strict=True):
+    u = s.units
+    for t, y, length in zip(s.terms, multipliers, s.unit_lengths, strict=True):
         Ax, star = t.op.forward(x), conjugate_value(t.h, y)
         r, z = r + t.op.adjoint(y), Ax + t.b
         size += length * float(np.linalg.norm(y))
@@ -147,12 +167,13 @@ def _reach_by(
         if found is None or A is None or not np.any(found.W > 0):
             continue
         charges += found.charge * length
-        parts.append((A, z, found))
+        parts.append((_divided(A, u), z, found))
     # These multipliers may leave more variables unmoved than those of the bound.
     held = ~(unmoved(s, multipliers, r) & free)
     if charges > 0:
         held[:] = True
-    G, bulk = np.diag((s.q * w) ** 2), float(np.sum((s.q * w) ** 2))
+    own = s.q * w / u
+    G, bulk = np.diag(own**2), float(np.sum(own**2))
     for i, (A, z, found) in enumerate(parts):
         if found.R is not None:
             A, z = found.R @ A, found.R @ z
@@ -167,14 +188,42 @@ def _reach_by(
     n = int(np.count_nonzero(held))
     if n == 0:
         return 0.0, apart
-    if rows < n or s.n > COLUMNS or not np.isfinite(apart):
+    if s.n > COLUMNS or not np.isfinite(apart) or (rows < n and n**3 > FEW):
         return np.inf, apart
     for A, W, U in parts:
         more, trace = _gram(A, W, _rows(W, U))
         G, bulk = G + more, bulk + trace
-    away = float(np.linalg.norm(r)) + EPS * size + charges
+    left = float(np.linalg.norm(r / u)) + EPS * size
+    away = left + charges
     G = G[np.ix_(held, held)]
-    return float(distance(G, rows, apart + spread, away, bulk)), apart
+    far = distance(G, rows, apart + spread, away, bulk)
+    # Else it is not for want of digits.
+    close = left**2 <= 16 * (rows + n) * EPS * bulk
+    if np.isfinite(far) or not close or rows * n * n > FEW:
+        return float(far), apart
+    # Minimisers may be moved along what does not change f.
+    flat = s.flat if n == s.n else 0
+    if n == flat:
+        return 0.0, apart
+    if rows >= n - flat:
+        blocks = [np.diag(own)[:, held]]
+        for A, W, U in parts:
+            A = A if isinstance(A, np.ndarray) else A.toarray()
+            blocks.append(_across(W[:, None] * A[:, held], _rows(W, U)))
+        sigma = _least_value(np.concatenate(blocks), n - flat, rows, bulk)
+        far = _farthest(sigma, apart + spread, away)
+    return float(far), apart
+
+
+def _divided(A: Any, u: Array) -> Any:
+    """A diag(1 / u)."""
+    if np.all(u == 1):
+        return A
+    if isinstance(A, np.ndarray):
+        return A / u
+    from scipy.sparse import diags_array
+
+    return (A @ diags_array(1 / u)).tocsr()
 
 
 def _rows(W: Array, U: Any) -> Any:
@@ -195,7 +244,7 @@ def _gram(A: Any, W: Array, Q: Any) -> tuple[Array, float]:
     n = A.shape[-1]
     on, G = np.flatnonzero(W > 0), np.zeros((n, n))
     # Some rows at a time.
-    step = max(SLICE // n, n) if isinstance(A, np.ndarray) else len(on)
+    step = max(SLICE // n, n) if isinstance(A, np.ndarray) else max(len(on), 1)
     for at in (on[k : k + step] for k in range(0, len(on), step)):
         if isinstance(A, np.ndarray):
             B = W[at, None] * A[at]
@@ -216,10 +265,25 @@ def distance(G: Array, rows: int, spread: Any, away: Any, bulk: Any = None) -> A
     `spread` is f(x) - L + S, and G (..., n, n) is (P W A)ᵀ P W A, sums over `rows`;
     `bulk` the trace of that without P.
     """
-    sigma = least_singular(G, rows, bulk)
+    return _farthest(least_singular(G, rows, bulk), spread, away)
+
+
+def _farthest(sigma: Any, spread: Any, away: Any) -> Array:
+    """The u of the formula."""
     with np.errstate(divide="ignore", invalid="ignore"):
         u = np.maximum(spread, 0.0) / (sigma - away)
     return np.where(sigma > 2 * np.asarray(away), u, np.inf)
+
+
+def _least_value(B: Array, rank: int, rows: int, bulk: float) -> float:
+    """A lower bound on that singular value of B, to all digits; the others are 0.
+
+    Of BᵀB half of them are lost. `bulk` is the sum of the squares of what B is a
+    difference of.
+    """
+    least = float(np.linalg.svd(B, compute_uv=False)[rank - 1])
+    # The differences, and the singular values, are wrong by less.
+    return max(least - 4 * (rows + B.shape[1]) * EPS * np.sqrt(bulk), 0.0)
 
 
 def least_singular(G: Array, rows: int, bulk: Any = None) -> Array:

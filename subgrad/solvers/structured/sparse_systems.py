@@ -6,7 +6,9 @@ is read in place: no index of the entries of Aᵀ D A is needed then, only its d
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import reduce
+from operator import iadd
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,16 +17,25 @@ from subgrad._check import Array
 from subgrad.solvers.structured.form import Block, Form
 
 Solve = Callable[[Array], Array]
-Saddle = Callable[[Array, Array], tuple[Array, Array, Array]]
+Saddle = Callable[[Array, Array], tuple[Array, Array, Any]]
+Weights = Callable[[slice], Array]  # D of some rows
 BAND = 16
+COLUMNS = 4096  # of matrices that may be written out
+FILLED = 0.1  # of the entries, from which on factors of all entries are faster
 LIFT = 1e-15
 SLICE = 65_536  # numbers that stay in the cache
+WIDTH = 4  # of a row, in products by slices
 
 
 def slices(m: int, width: int = 1) -> list[slice]:
     """Of m rows of so many numbers, as many at a time as stay in the cache."""
     size = max(SLICE // max(width, 1), 4 * width)
-    return [slice(k, k + size) for k in range(0, max(m, 1), size)]
+    return [slice(k, min(k + size, m)) for k in range(0, max(m, 1), size)]
+
+
+def room(m: int, n: int) -> int:
+    """What m numbers take that are to fit where n were, if that is hardly more."""
+    return n if m < n <= m + BAND else m
 
 
 def by_points(A: Any, D: Array, solve: Solve) -> Saddle:
@@ -47,7 +58,23 @@ class Stencil(NamedTuple):
     offsets: list[int]
     values: Array
 
-    def add(self, band: Array, D: Array) -> None:
+    def _entries(self, at: slice) -> Any:
+        """Of these rows, the first ones of all, and so on."""
+        return (self.values if len(self.values) == 1 else self.values[at]).T
+
+    def some(self, x: Array, at: slice) -> Array:
+        """(A x)[at]."""
+        each = zip(self.offsets, self._entries(at), strict=True)
+        parts = (v * x[at.start + o : at.stop + o] for o, v in each)
+        return reduce(iadd, parts)
+
+    def add_adjoint(self, x: Array, y: Array, at: slice) -> None:
+        """Adds A[at]ᵀ y to x."""
+        for o, v in zip(self.offsets, self._entries(at), strict=True):
+            to = x[at.start + o : at.stop + o]
+            to += v * y
+
+    def add(self, band: Any, D: Array) -> None:
         """Aᵀ D A to its lower diagonals, band[d, j] = H[j + d, j]."""
         pairs = [
             (i, j, a - b, b)
@@ -60,8 +87,30 @@ class Stencil(NamedTuple):
             V = self.values if len(self.values) == 1 else self.values[at]
             for i, j, apart, first in pairs:
                 k = at.start + first
-                to = band[apart, k : k + len(part)]
+                to = band[apart][k : k + len(part)]
                 to += V[:, i] * V[:, j] * part
+
+
+class Rows:
+    """A x + b by stencils, an array whose entries are made where they are read."""
+
+    def __init__(self, system: Sparse, x: Array, b: Any = None) -> None:
+        self.system, self.x, self.b = system, x, b
+
+    def __getitem__(self, at: Any) -> Array:
+        at = at[-1] if isinstance(at, tuple) else at
+        if not isinstance(at, slice):
+            return np.asarray(self)[at]
+        out = self.system.some(self.x, at)
+        if self.b is not None:
+            out += self.b if len(self.b) == 1 else self.b[at]
+        return out
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
+        z = self.system.forward(self.x)
+        if self.b is not None:
+            z += self.b
+        return z.astype(dtype or float, copy=False)
 
 
 def _stencil(k: Block, n: int) -> Stencil | None:
@@ -84,8 +133,6 @@ class Sparse:
 
     def __init__(self, form: Form) -> None:
         self.q, self.form = form.q, form
-        # Differences are faster by slices than by the entries of a matrix.
-        self.forward, self.adjoint = form.linear, form.adjoint
         found = [_stencil(k, form.n) for k in form.blocks]
         self.stencils = [s for s in found if s is not None]
         wide = [max(s.offsets) - min(s.offsets) for s in self.stencils]
@@ -95,11 +142,49 @@ class Sparse:
             self.stencils = []
             self._index(_stacked(form))
 
+    def _pieces(self, at: slice) -> Iterator[tuple[Stencil, slice, slice]]:
+        """Of rows of all maps: each map, its own rows, and which of all they are."""
+        first, last, _ = at.indices(self.form.cuts[-1].stop)
+        for s, cut in zip(self.stencils, self.form.cuts, strict=True):
+            a, b = max(first, cut.start), min(last, cut.stop)
+            if a < b:
+                yield s, slice(a - cut.start, b - cut.start), slice(a, b)
+
+    def some(self, x: Array, at: slice) -> Array:
+        """(A x)[at], by stencils."""
+        parts = [s.some(x, own) for s, own, _ in self._pieces(at)]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def forward(self, x: Array) -> Array:
+        if not self.stencils:
+            return self.form.linear(x)
+        m = self.form.cuts[-1].stop
+        z = np.empty(room(m, self.form.n))[:m]
+        for at in slices(m, WIDTH):
+            z[at] = self.some(x, at)
+        return z
+
+    def adjoint(self, y: Array) -> Array:
+        if not self.stencils:
+            return self.form.adjoint(y)
+        x = np.zeros(self.form.n)
+        for part in slices(len(y), WIDTH):
+            for s, own, at in self._pieces(part):
+                s.add_adjoint(x, y[at], own)
+        return x
+
     def _index(self, K: Any) -> None:
         """Where the products of the entries of rows belong."""
         from scipy.sparse import csr_array
 
         n, self.K = self.form.n, K
+        # Where factors fill up, no more is known of them beforehand.
+        pairs = np.square(np.diff(K.indptr).astype(float)).sum()
+        self.filled = 2 * BAND < n <= COLUMNS and bool(pairs > FILLED * n * n)
+        if self.filled and width(K) > BAND:
+            self.width, self.banded = n, False
+            return
+        self.filled = False
         left, right, row, value = _products(K)
         self.width = int(np.max(left - right, initial=0))
         self.banded = self.width <= BAND
@@ -140,46 +225,93 @@ class Sparse:
         return q / square if square > 0 else 1.0
 
     def factor(self, D: Array) -> Saddle:
-        solve = self._banded(D) if self.banded else self._general(self.gather @ D)
+        if not self.banded:
+            return by_points(self, D, self._general(D))
+        solve, weights = self._banded(D)
+        if self.stencils:
+            return self._by_slices(weights, slices(len(D), WIDTH), solve)
         return by_points(self, D, solve)
 
-    def _bands(self, D: Array) -> Array:
+    def _by_slices(self, weights: Weights, parts: list[slice], solve: Solve) -> Saddle:
+        """The same as `by_points`, in the memory of r and s; A dx as `Rows`."""
+
+        def saddle(r: Array, s: Array) -> tuple[Array, Array, Any]:
+            for part in parts:
+                for S, own, at in self._pieces(part):
+                    S.add_adjoint(r, weights(at) * s[at], own)
+            dx = solve(np.negative(r, out=r))
+            dz = Rows(self, dx)
+            for at in parts:
+                dy = s[at]
+                dy += dz[at]
+                dy *= weights(at)
+            return dx, s, dz
+
+        return saddle
+
+    def _bands(self, D: Array) -> Any:
         """The lower diagonals of Aᵀ D A, one after the other or column by column."""
         n, k = len(self.q), self.width + 1
         if not self.stencils:
             return (self.gather @ D).reshape(k, n)
-        band = np.zeros((k, n), order="C" if k < 3 else "F")
+        # One by one they fit where other vectors were.
+        few = k < 3
+        band = [np.zeros(n) for _ in range(k)] if few else np.zeros((k, n), order="F")
         for s, rows in zip(self.stencils, self.form.cuts, strict=True):
             s.add(band, D[rows])
         return band
 
-    def _banded(self, D: Array) -> Solve:
+    def _banded(self, D: Array) -> tuple[Solve, Weights]:
         from scipy.linalg import lapack
 
         band = self._bands(D)
         for at in slices(len(self.q)):
-            d = band[0, at]
+            d = band[0][at]
             d += self.q[at]
             d += np.where(d > 0, LIFT * d, 1.0)
         if self.width == 0:
-            return lambda r: r / band[0]
+            return (lambda r: r / band[0]), D.__getitem__
         if self.width == 1:
-            d, e, info = lapack.dpttrf(band[0], band[1, :-1], 1, 1)
+            d, e, info = lapack.dpttrf(band[0], band[1][:-1], 1, 1)
             if info == 0:
-                return lambda r: np.asarray(lapack.dpttrs(d, e, r, overwrite_b=1)[0])
+                weights = self._in_factor(d, e) or D.__getitem__
+                return (lambda r: lapack.dpttrs(d, e, r, overwrite_b=1)[0]), weights
         else:
             factor, info = lapack.dpbtrf(band, lower=1, overwrite_ab=1)
             if info == 0:
-                return lambda r: np.asarray(
-                    lapack.dpbtrs(factor, r, lower=1, overwrite_b=1)[0]
-                )
-        return lambda r: np.full(len(r), np.nan)
+                return (
+                    lambda r: lapack.dpbtrs(factor, r, lower=1, overwrite_b=1)[0]
+                ), D.__getitem__
+        return (lambda r: np.full(len(r), np.nan)), D.__getitem__
 
-    def _general(self, data: Array) -> Solve:
+    def _in_factor(self, d: Array, e: Array) -> Weights | None:
+        """D of some rows as e d / (u v), of rows u, v: so it need not be kept."""
+        if len(self.stencils) != 1:
+            return None
+        offsets, values = self.stencils[0]
+        if values.shape != (1, 2) or not values.all():
+            return None
+        first, over = min(offsets), 1 / values.prod()
+
+        def weights(at: slice) -> Array:
+            own = slice(at.start + first, at.stop + first)
+            out = e[own] * d[own]
+            out *= over
+            return out
+
+        return weights
+
+    def _general(self, D: Array) -> Solve:
         from scipy.sparse import csc_array
         from scipy.sparse.linalg import splu
 
         n = len(self.q)
+        if self.filled:
+            H = (self.K.T @ self.K.multiply(D[:, None])).toarray(order="F")
+            d = np.diagonal(H) + self.q
+            H.flat[:: n + 1] = d + np.where(d > 0, LIFT * d, 1.0)
+            return _dense(H)
+        data = self.gather @ D
         data[self.diagonal] += self.q
         d = data[self.diagonal]
         data[self.diagonal] += np.where(d > 0, LIFT * d, 1.0)
@@ -189,7 +321,28 @@ class Sparse:
             permc_spec="MMD_AT_PLUS_A",
             options={"SymmetricMode": True, "DiagPivotThresh": 0.0},
         )
+        self.filled = 2 * BAND < n <= COLUMNS and lu.nnz > FILLED * n * n
         return lambda r: np.asarray(lu.solve(r))
+
+
+def _dense(H: Array) -> Solve:
+    """r -> H⁻¹ r, H written to; nan where rounding leaves it no Cholesky factor."""
+    from scipy.linalg import lapack
+
+    factor, info = lapack.dpotrf(H, lower=1, overwrite_a=1, clean=0)
+    if info:
+        return lambda r: np.full(len(r), np.nan)
+    return lambda r: np.asarray(lapack.dpotrs(factor, r, lower=1)[0])
+
+
+def width(K: Any) -> int:
+    """How far apart the entries of a row lie, at most."""
+    some = np.diff(K.indptr) > 0
+    starts = K.indptr[:-1][some]
+    if not len(starts):
+        return 0
+    last = np.maximum.reduceat(K.indices, starts)
+    return int((last - np.minimum.reduceat(K.indices, starts)).max())
 
 
 def _products(K: Any) -> tuple[Array, Array, Array, Array]:

@@ -8,13 +8,14 @@ gradients(z, μ)    g; a subgradient at z where μ = 0
 derivatives(...)   J g and I - J, the latter as a diagonal and columns
 star(y, λ)         Σ λ f*(y / λ), y a point that to_domain(y, λ) gave
 slopes(v, on)      f*(v), of each piece the sum, for the pieces that are on
+room(y, λ, z, a)   the `Room` of λ f*(y / λ) there, y turned by up to a
 
 μ and λ (k,) are given per piece; `owner` (rows,) says to which an argument belongs.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,8 +24,37 @@ from subgrad._jacobian import Jacobian, LowRank
 from subgrad.core import Function
 from subgrad.univariate.convex import Smooth
 
+EPS = float(np.finfo(np.float64).eps)
 SMALL = 50_000  # entries of what is kept as a dense matrix
 Pair = tuple[Array, Array]
+
+
+class Room(NamedTuple):
+    """W, t, l, U and the charge of `Margins`."""
+
+    W: Array
+    t: Array
+    loss: float
+    U: Array
+    back: float = 0.0
+
+
+def on_line(star: Any, v: Array, loose: bool = False) -> tuple[Array, Array, Array]:
+    """W, t and l of φ* on the line, one of each per entry of v."""
+    if star.polyhedral and not loose:
+        points, slopes = star.breakpoints, star.slopes
+        k = np.searchsorted(points, v)
+        ends = np.concatenate([[-np.inf], points, [np.inf]])
+        W, t = np.minimum(v - ends[k], ends[k + 1] - v), slopes[k]
+        inside = np.isfinite(t)
+        return np.where(inside, W, 0.0), np.where(inside, t, 0.0), 0 * v
+    low, high = star.ends
+    W = 0.5 * np.minimum(np.minimum(v - low, high - v), 1 + np.abs(v))
+    t = np.clip(0.0, star._left(v), star._right(v))
+    on = (W > 0) & np.isfinite(t)
+    W, t = np.where(on, W, 0.0), np.where(on, t, 0.0)
+    bend = [star._value(v + e) - star._value(v) - t * e for e in (W, -W)]
+    return W, t, np.where(on, np.maximum(*bend), 0.0)
 
 
 class Columns:
@@ -110,6 +140,29 @@ class Rounds:
         star = self._lengths(v) ** 2 / (2 * np.where(self.c > 0, self.c, np.inf))
         return np.bincount(self.piece, star * on[self.piece], self.k)
 
+    def room(self, y: Array, lam: Array, z: Array, turn: float) -> Room:
+        """That of `margins` for norms; |y|² / (2 c λ) of squares."""
+        m, size = lam[self.piece], self._lengths(y)
+        radius = self.w * m
+        rest = np.maximum(radius - size, 0.0)
+        edge = (rest <= turn * radius) & (radius > 0) & (turn > 0)
+        W = np.where(edge, radius * turn / np.sqrt(1 + turn**2), rest)
+        back = np.where(edge, rest + radius * turn**2 / 2, 0.0)
+        at = np.flatnonzero(edge)
+        far = np.where(size > 0, size, 1.0)[self.labels]
+        U = np.where(self.labels == at[:, None], y / far, 0.0)
+        W, t, loss = W[self.labels], 0 * y, float(back @ self._lengths(z))
+        curved = (self.c * m)[self.labels]
+        if curved.any():
+            # As much as these multipliers are on the average, which must not change
+            # with what rounding makes of a weight 0.
+            some, top = curved > 0, float(curved.max())
+            usual = float(np.abs(y) @ curved / curved.sum()) + EPS
+            W = np.where(some, usual * np.sqrt(curved / top), W)
+            t = np.where(some, y / np.where(some, curved, 1.0), 0.0)
+            loss += usual**2 / (2 * top)
+        return Room(W, t, loss, U, float(np.linalg.norm(back)))
+
     def to_domain(self, y: Array, lam: Array) -> Array:
         m, size = lam[self.piece], self._lengths(y)
         far = np.where(size > 0, size, 1.0)
@@ -164,6 +217,13 @@ class Lines:
         star = np.where(on[self.owner], self.w * self._star._value(inside), 0.0)
         return np.bincount(self.owner, star, self.k)
 
+    def room(self, y: Array, lam: Array, z: Array, turn: float) -> Room:
+        m = lam[self.owner] * self.w
+        on = m > 0
+        v = np.clip(y / np.where(on, m, 1.0), *self._star.ends)
+        W, t, bend = on_line(self._star, v)
+        return Room(m * W, np.where(on, t, 0.0), float(m @ bend), _none(y))
+
     def to_domain(self, y: Array, lam: Array) -> Array:
         m = lam[self.owner] * self.w
         v = np.clip(y / np.where(m > 0, m, 1.0), *self._star.ends)
@@ -214,11 +274,55 @@ class One:
         value = conjugate_value(self.f, v) if on[self.piece] else 0.0
         return value * (np.arange(self.k) == self.piece)
 
+    def room(self, y: Array, lam: Array, z: Array, turn: float) -> Room:
+        return Room(0 * y, 0 * y, 0.0, _none(y))
+
     def to_domain(self, y: Array, lam: Array) -> Array:
         from subgrad.solvers.structured.domains import to_domain
 
         m = float(lam[self.piece])
         return m * to_domain(self.f, y / m) if m > 0 else 0 * y
+
+
+class Stretched:
+    """z -> f(a z) of the summands f of a kind.
+
+    p, g and J of it at z are p / a, a g and J at a z, with a² μ in the place of μ.
+    """
+
+    def __init__(self, kind: Any, a: float) -> None:
+        self.kind, self.a, self.rows, self.owner = kind, a, kind.rows, kind.owner
+
+    def heights(self, z: Array, mu: Array) -> Pair:
+        value, bend = self.kind.heights(self.a * z, self.a**2 * mu)
+        return value, self.a**2 * bend
+
+    def gradients(self, z: Array, mu: Array) -> Array:
+        return self.a * self.kind.gradients(self.a * z, self.a**2 * mu)
+
+    def derivatives(self, z: Array, mu: Array, found: Columns, start: int) -> Pair:
+        args = self.a * z, self.a**2 * mu, found, start
+        along, rest = self.kind.derivatives(*args)
+        return self.a * along, rest
+
+    def star(self, y: Array, lam: Array) -> float:
+        return float(self.kind.star(y / self.a, lam))
+
+    def slopes(self, v: Array, on: Any) -> Array:
+        return np.asarray(self.kind.slopes(v / self.a, on))
+
+    def room(self, y: Array, lam: Array, z: Array, turn: float) -> Room:
+        found = self.kind.room(y / self.a, lam, self.a * z, turn)
+        return found._replace(
+            W=self.a * found.W, t=found.t / self.a, back=self.a * found.back
+        )
+
+    def to_domain(self, y: Array, lam: Array) -> Array:
+        return self.a * self.kind.to_domain(y / self.a, lam)
+
+
+def _none(y: Array) -> Array:
+    return np.zeros((0, len(y)))
 
 
 def low_rank(J: Any) -> tuple[Array, Array, Array]:

@@ -53,7 +53,12 @@ class Term:
     @property
     def own(self) -> bool:
         """Whether it is an atom of the variable itself: A = I, b = 0."""
-        return self.op.scalar == 1.0 and not self.b.any()
+        return self.alone and not self.b.any()
+
+    @property
+    def alone(self) -> bool:
+        """Whether it is one but for a shift: A = I."""
+        return self.op.scalar == 1.0
 
     def value(self, x: Array) -> Any:
         z = self.op.forward(x)
@@ -89,6 +94,30 @@ class Structure:
         from subgrad.solvers.structured.form import square
 
         return [float(np.sqrt(square(t.op))) for t in self.terms]
+
+    @cached_property
+    def units(self) -> Array:
+        """Of the variables, for maps with columns of very different lengths."""
+        from subgrad.solvers.structured.units import units
+
+        return units((t.op for t in self.terms), self.n)
+
+    @cached_property
+    def unit_lengths(self) -> list[float]:
+        """The Frobenius norms of the maps in these units."""
+        from subgrad.solvers.structured.units import squares
+
+        if np.all(self.units == 1):
+            return self.lengths
+        each: Any = [squares(t.op) for t in self.terms]
+        return [float(np.sqrt((a / self.units**2).sum())) for a in each]
+
+    @cached_property
+    def flat(self) -> int:
+        """How many directions are known along which f does not change."""
+        from subgrad.solvers.structured.flats import flat_directions
+
+        return flat_directions(self)
 
     @cached_property
     def sublevel(self) -> tuple[Array, float]:
@@ -218,10 +247,10 @@ def _(f: Separable, op: Operator, b: Array) -> list[Term]:
     w = f.weights
     if w is not None and w.ndim == 1 and f.finite and not np.all(w):
         on = np.flatnonzero(w)
-        op, b, w = chain(Pick(on, len(on), op.rows), op), b[on], w[on]
-        f = Separable(f.phi, w)
         if not len(on):
             return []
+        op, b, w = chain(Pick(on, len(on), op.rows), op), b[on], w[on]
+        f = Separable(f.phi, w)
     slopes = _slopes(f.phi)
     if slopes is None or (w is not None and w.ndim > 1):
         return [Term(f, op, b)]
@@ -252,6 +281,8 @@ def _(f: Indicator, op: Operator, b: Array) -> list[Term]:
         return [t for S in f.S.parts for t in _parts(Indicator(S), op, b)]
     if isinstance(f.S, AffineSubspace):
         C, e = f.S.equations()
+        if not len(e):
+            return []
         at_zero = Indicator(point(np.zeros(len(e))))
         return [Term(at_zero, chain(Matrix(C), op), C @ b - e)]
     if isinstance(f.S, HalfSpace) and not f.S.batch:
