@@ -17,14 +17,19 @@ from subgrad import (
     distance,
     exponential,
     intersection,
+    lambda_max,
     logistic_loss,
     negative_log_det,
     norm1,
     norm2,
+    owl,
     relu,
     separable,
     squared_norm,
+    sum_largest,
+    tv,
     variable,
+    variables,
 )
 from subgrad.sets.box import point
 from subgrad.solvers import Structured, minimize, sublevel_radius
@@ -49,6 +54,24 @@ def proved(f, n, constraint=None, tol=1e-6):
     assert found.certificate.verify(f)
     assert np.isfinite(f(found.x))
     return found
+
+
+# Short forms --------------------------------------------------------------------------
+
+
+def test_boxes_are_made_of_their_ends():
+    assert Box(np.zeros(2), [1.0, 2.0]).lower.tolist() == [0.0, 0.0]
+    assert Box([0.0, 1.0], np.inf).upper.tolist() == [np.inf, np.inf]
+    with pytest.raises(ValueError, match="lower must not exceed upper"):
+        Box(1.0, 0.0)
+    with pytest.raises(TypeError, match="Interval"):
+        Box([1.0, 0.0])
+
+
+def test_shapes_may_be_one_number():
+    assert tv.at(5) == tv.at((5,)) and tv.at(np.int64(5)).n == 5
+    with pytest.raises(ValueError, match="2 axes"):
+        lambda_max.at(4)
 
 
 # Sets that are given as one -----------------------------------------------------------
@@ -76,9 +99,13 @@ def test_an_intersection_costs_little_more_than_its_sets():
     assert times[1] <= 3 * times[0] + 0.1  # it was 20 times
 
 
-def test_the_radius_of_an_intersection_is_that_of_a_part():
-    S = intersection(Ball([3.0, 0.0], 1.0), AffineSubspace([3.0, 0.0], [[0.0, 1.0]]))
-    assert_allclose(sublevel_radius(Linear([1.0, 0.0]) + Indicator(S), [0.0, 0.0]), 4.0)
+@pytest.mark.parametrize(("n", "radius"), [(2, np.sqrt(10.0)), (30, 4.0)])
+def test_the_radius_of_an_intersection_is_that_of_a_part(n, radius):
+    """Of few variables the box around it, at (3, 0) and as long as the ball is wide."""
+    first, second = np.eye(n)[:2]
+    S = intersection(Ball(3 * first, 1.0), AffineSubspace(3 * first, [second]))
+    f = Linear(first) + Indicator(S)
+    assert_allclose(sublevel_radius(f, np.zeros(n)), radius, rtol=1e-6)
 
 
 # Points in several sets ---------------------------------------------------------------
@@ -103,7 +130,7 @@ def control(radius, T=8, nx=4, nu=2):
     return E, e, Box(Interval(-up, up)), T * (nx + nu)
 
 
-@pytest.mark.parametrize("radius", [0.5, 1.0, 1.1])
+@pytest.mark.parametrize("radius", [0.5, 0.8, 1.1])
 def test_controls_in_a_box_meet_the_dynamics(radius):
     E, e, C, n = control(radius)
     x = variable(n)
@@ -153,16 +180,34 @@ def test_two_sets_and_equations(own):
 # Atoms without lower bound, variables without atom ------------------------------------
 
 
-@pytest.mark.parametrize("p", [4, 12, 20])
-@pytest.mark.parametrize("weight", [0.0, 0.1])
-def test_the_graphical_lasso_is_certified(p, weight):
-    Y, X = rng(13).standard_normal((60, p)), variable((p, p))
-    f = negative_log_det(X) + Linear((Y.T @ Y / 60).ravel())
+@pytest.mark.parametrize(
+    ("p", "weight", "rows"), [(4, 0.0, 60), (12, 0.1, 60), (20, 0.0, 60), (12, 0.1, 6)]
+)
+def test_the_graphical_lasso_is_certified(p, weight, rows):
+    Y, X = rng(13).standard_normal((rows, p)), variable((p, p))
+    f = negative_log_det(X) + Linear((Y.T @ Y / rows).ravel())
     f = f + weight * norm1(X) if weight else f
     found = minimize(f, np.eye(p).ravel())
     assert found.status == "gap" and found.certificate.verify(f)
     if not weight:  # X = S^-1
-        assert_allclose(found.fun, p + np.linalg.slogdet(Y.T @ Y / 60)[1], rtol=2e-6)
+        assert_allclose(found.fun, p + np.linalg.slogdet(Y.T @ Y / rows)[1], rtol=2e-6)
+
+
+def test_a_largest_sum_without_lower_bound_keeps_its_multiplier():
+    """Its conjugate lives on a set without inner points, which rounding misses."""
+    x, r = variable(6), rng(5)
+    f = owl(np.arange(6.0, 0, -1))(x - r.random(6)) + sum_largest(2)(x)
+    proved(f + Linear(0.1 * r.standard_normal(6)), 6)
+
+
+@pytest.mark.parametrize("slopes", [[1.0, 1.0, 1.0], [1.0, 0.5, -1.0]])
+def test_sums_of_two_numbers_that_cancel_are_exact(slopes):
+    """f = 0 on an unbounded set, with an idle variable: no distance is needed."""
+    u, _ = variables(3, 1)
+    found = proved(norm1(u) + np.array(slopes) @ u, 4)
+    assert found.fun == found.lower_bound == 0.0
+    steeper = norm1(u) + 1.0000001 * np.array(slopes) @ u
+    assert minimize(steeper, np.zeros(4)).status == "unbounded"
 
 
 # Numbers at the ends of floating point ------------------------------------------------
@@ -229,3 +274,44 @@ def test_what_is_no_number_ends_a_run():
 def test_multipliers_are_looked_at_at_the_border(dual, message):
     with pytest.raises((TypeError, ValueError), match=message):
         Structured(dual=dual)
+
+
+# What is said at the end --------------------------------------------------------------
+
+
+def test_what_falls_for_ever_is_seen_at_once():
+    f = Linear([1.0, 2.0, 3.0])
+    found = minimize(f, np.zeros(3))
+    assert (found.status, found.nit) == ("unbounded", 0)
+    assert found.certificate.verify(f)
+    assert minimize(f, np.zeros((2, 3))).status.tolist() == ["unbounded"] * 2
+
+
+def test_a_run_says_what_is_missing():
+    u, _ = variables(3, 1)
+    found = minimize(norm2(u) + np.array([0.6, 0.8, 0.0]) @ u, np.zeros(4))
+    assert found.status == "stalled" and "radius=" in found.message
+    x = variable(3)
+    found = minimize(norm1(1e200 * np.ones((3, 3)) @ x - 1), np.zeros(3))
+    assert found.status == "stalled" and "beyond floating point" in found.message
+
+
+def test_where_nothing_is_finite_is_said():
+    x = variable(3)
+    f = norm1(x) + Indicator(point([9.0]))(np.ones((1, 3)) @ x)
+    found = minimize(f, np.zeros(3), constraint=box(3, 0.0, 1.0))
+    assert (
+        found.status == "infeasible" and "at every point x with |x| <" in found.message
+    )
+    f = norm1(x) + Indicator(point([0.0, 1.0]))(np.array([[1.0, 0, 0], [1, 0, 0]]) @ x)
+    found = minimize(f, np.zeros(3))
+    assert found.status == "infeasible" and found.certificate.verify(f)
+
+
+def test_sets_that_do_not_meet_are_named():
+    x = variable(3)
+    f, far = norm1(x) + Indicator(box(3, 0.0, 1.0))(x), Ball([9.0, 9.0, 9.0], 1.0)
+    with pytest.raises(ValueError, match="common to Box of .* f and constraint=Ball"):
+        minimize(f, np.zeros(3), constraint=far)
+    with pytest.raises(ValueError, match="Box of .* f and Ball of an indicator in f"):
+        minimize(f + Indicator(far)(x), np.zeros(3))

@@ -45,8 +45,9 @@ class ShapedAtom:
             "order."
         )
 
-    def at(self, shape: tuple[int, ...]) -> Function:
+    def at(self, shape: int | tuple[int, ...]) -> Function:
         """The function of a vector that stands for an array of this shape."""
+        shape = (int(shape),) if isinstance(shape, int | np.integer) else shape
         if self.axes not in (None, len(shape)):
             raise ValueError(
                 f"{self!r} takes an array with {self.axes} axes, got shape {shape}"

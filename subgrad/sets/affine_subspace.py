@@ -52,12 +52,14 @@ class AffineSubspace(Set):
             raise ValueError(
                 f"C must be (k, n) and e (k,), got {C.shape} and {e.shape}"
             )
-        p, *_ = np.linalg.lstsq(C, e, rcond=None)
+        U, s, V = np.linalg.svd(C)
+        tol = max(C.shape) * np.finfo(float).eps * s.max(initial=0.0)
+        k = int((s > tol).sum())
+        p = (U.T[:k] @ e / s[:k]) @ V[:k]
         if norm(C @ p - e) > 1e-9 * (1 + norm(e)):
             raise ValueError("the equations C s = e have no solution")
-        _, s, V = np.linalg.svd(C)
-        tol = max(C.shape) * np.finfo(float).eps * s.max(initial=0.0)
-        S = cls(p, np.concatenate([V[int((s > tol).sum()) :], np.zeros_like(V[:1])]))
+        S = cls.__new__(cls)
+        S._set(p, np.concatenate([V[k:], np.zeros_like(V[:1])]))
         S._equations = C, e
         return S
 

@@ -21,7 +21,7 @@ def times(a: Array, b: Array) -> Array:
 
 
 class Box(Set):
-    r"""{s : lower <= s <= upper} of an Interval of shape (..., n).
+    r"""{s : lower <= s <= upper} of an Interval of shape (..., n), or of its ends.
 
     .. math:: h(d) = \sum_i \max(l_i d_i, u_i d_i)
 
@@ -31,7 +31,9 @@ class Box(Set):
     _arrays: ClassVar = Set._arrays | {"lower": 1, "upper": 1}
     polyhedral = True
 
-    def __init__(self, interval: Interval) -> None:
+    def __init__(self, interval: Any, upper: Any = None) -> None:
+        if upper is not None:
+            interval = Interval(interval, upper)
         if not isinstance(interval, Interval):
             raise TypeError(f"Box takes an Interval, got {type(interval).__name__}")
         if interval.ndim == 0:

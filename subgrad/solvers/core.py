@@ -139,7 +139,7 @@ def solve(
             f"no finite subgradient of f is known at x0{where}, or |g|² overflows"
         )
     outcome, history = Outcome(state), []
-    if not certified and bundle is None and problem.optimum is None:
+    if method == "auto" and not certified and bundle is None:
         outcome.finish(falls_at_once(problem, state), state, "unbounded", UNBOUNDED)
 
     def look() -> None:

@@ -229,11 +229,13 @@ def _unmet(
 def falls_at_once(problem: Problem, state: State) -> Any:
     """Whether f is seen to fall for ever along the first negative subgradient."""
     f, C, d = problem.function, problem.constraint, -state.subgradient
-    if problem.limit is not None or not np.isneginf(f.infimum):
+    if problem.limit is not None or problem.optimum is not None:
+        return False
+    if not np.isneginf(f.infimum):
         return False
     try:
         return falls_along(f, d if C is None else C.recession_cone()._project(d))
-    except (NotImplementedError, ValueError):
+    except (NotImplementedError, ValueError, ProjectionError):
         return False  # no rule is known, as at the end
 
 

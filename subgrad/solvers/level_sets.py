@@ -47,6 +47,7 @@ from subgrad.solvers.problem import limit_functions, split
 
 EPS = float(np.finfo(np.float64).eps)
 SIZE = 4_000_000  # entries of a matrix whose singular values are worth the time
+BOXED = 20  # variables: the box of an intersection takes two projections for each
 SLACK = 1e-9
 
 
@@ -54,8 +55,7 @@ def sublevel_radius(f: Function, x0: Any, constraints: Any = ()) -> Any:
     r"""R with |x* - x_0| <= R for every minimiser x*, from f alone; inf if unknown.
 
     x* may minimise f over any closed convex set that x_0 lies in, and among the points
-    with g(x) <= 0 for all g in `constraints`. x0 of shape (..., n) gives R of shape
-    (...).
+    with g(x) <= 0 for all g in `constraints`. x0 (..., n) gives R (...).
     """
     a_function("f", f)
     x = vector("x0", x0, f.n).astype(np.float64, copy=False)
@@ -63,7 +63,7 @@ def sublevel_radius(f: Function, x0: Any, constraints: Any = ()) -> Any:
     limits = limit_functions(constraints)
     inside = [np.asarray(g._value(x)) <= 0 for g in limits]
     radius: Any = np.inf
-    for S in _flat(sets) if sets else ():  # the box of all would be much work
+    for S in _flat(sets) if sets and x.shape[-1] > BOXED else sets:
         radius = np.minimum(radius, farthest(S, x))
     for g in limits:
         radius = np.minimum(radius, _reach(g, x, np.zeros(())))

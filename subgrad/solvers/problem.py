@@ -93,7 +93,7 @@ def _empty(sets: list[Set], constraint: Set | None) -> str:
     names = [f"{type(S).__name__} of an indicator in f" for S in sets]
     if constraint is not None:
         names[-1] = f"constraint={type(constraint).__name__}"
-    return f"the sets of the problem have no point in common: {', '.join(names)}"
+    return f"the constraint is empty: no point is common to {' and '.join(names)}"
 
 
 @dataclass(frozen=True, eq=False)

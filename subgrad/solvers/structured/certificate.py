@@ -30,12 +30,13 @@ from subgrad.solvers.problem import unrestricted
 from subgrad.solvers.structured.corners import reach_between
 from subgrad.solvers.structured.domains import conjugate_value, dual_set, to_domain
 from subgrad.solvers.structured.form import joint, slices
-from subgrad.solvers.structured.reach import reach, unmoved
+from subgrad.solvers.structured.reach import SMALL, reach, unmoved
 from subgrad.solvers.structured.terms import Structure, structure, unscaled
 
 EPS = float(np.finfo(np.float64).eps)
 ULPS = 8
 LITTLE = 1e-6
+NEAR = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +131,22 @@ def dual_bound(
     given = {id(y) for y in multipliers if y is not None}
     moved = tuple(y.copy() if id(y) in given else y for y in moved)
     return DualCertificate(x, moved, bound, radius, constraint, whole, room)
+
+
+def least_gap(s: Structure, x: Array, value: float, ys: tuple[Any, ...]) -> float:
+    """About the least that `value`, f(x), less a bound by these multipliers can be.
+
+    Not less than without what r = q x + c + Σ A_kᵀ y_k costs, or with minimisers known
+    to be within a hundredth of |x|. 0 where bounds are cheap to find.
+    """
+    if s.n <= SMALL or s.q.all() or any(y is None for y in ys):
+        return 0.0
+    r, bound = s.q * x + s.c, s.offset + float((s.q * x / 2 + s.c) @ x)
+    for t, y in zip(s.terms, ys, strict=True):
+        y = to_domain(t.h, y)
+        r = r + t.op.adjoint(y)
+        bound += float(y @ (t.op.forward(x) + t.b)) - conjugate_value(t.h, y)
+    return max(value - bound, NEAR * float(np.linalg.norm(r) * np.linalg.norm(x)))
 
 
 def multipliers_of(s: Structure, name: str, ys: Any) -> tuple[Any, ...] | None:

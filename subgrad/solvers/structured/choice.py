@@ -6,19 +6,24 @@ multipliers in boxes (absolute values, hinges, pinballs, Huber, boxes  interior 
 and equations, their weights), or in what `lifts` makes such (largest
 entries, norms and risks; simplices), and a sparse map with a narrow
 band, or dense ones with at most 1000 columns, or 1000 rows where each
-variable has a quadratic or an atom of its own
+variable has a quadratic or an atom of its own; or, without a dual
+form, other sparse maps of at most 4096 variables (images: 128 x 128,
+if q = 0), after 2048 primal-dual iterations where factors fill up
 one atom of x with a prox, and squared distances and equations, maps   the dual form by
 as matrices                                                            Newton's method
 a map known by its products only; sparse maps of more than 4096        primal-dual
 variables; atoms without a Jacobian of their prox
+other sparse maps without a narrow band: at first, for 4096            primal-dual
+iterations if q > 0 in all variables, else for 512
 else                                                                   Newton's method
 =====================================================================  ===============
 
 "Newton's method" is `AugmentedLagrangian`; from multipliers to start with it is taken
-in the place of the interior-point method, where boxes are no lifts. The dual form is
-solved on the rows that matter (`sieve`), if it is large and its atom has parts. Times
-to a proved gap of 1e-6 are measured by `python tests/benchmarks/bench_structured.py`;
-of interior points and of Newton's method in seconds, A (m, n) Gaussian, one thread:
+in the place of the interior-point method, where boxes are no lifts, and no primal-dual
+steps are tried. The dual form is solved on the rows that matter (`sieve`), if it is
+large and its atom has parts. Times to a proved gap of 1e-6 are measured by `python
+tests/benchmarks/bench_structured.py`; of interior points and of Newton's method in
+seconds, A (m, n) Gaussian, one thread:
 
 ==========  ====================  ===============  =================  ================
 m, n        |A x + b|_1 + |x|_1   max(A x + b),    |A x + b|_inf + a  |A x + b|_1 + a
@@ -31,6 +36,22 @@ m, n        |A x + b|_1 + |x|_1   max(A x + b),    |A x + b|_inf + a  |A x + b|_
 500, 1000   0.23, 4.0             -                -                  -
 200, 5000   0.44, 15              -                -                  -
 ==========  ====================  ===============  =================  ================
+
+Of sparse maps, D the differences of images of 32 x 32 and of 64 x 64, in pairs for
+|D x|_2, or those of 3 n edges of random graphs, n = 800 and 3000, A 3000 x 800; "both"
+are 512 primal-dual iterations and then Newton's method:
+
+==========================  ==============  ===========  ===========  ===========
+problem                     interior point  primal-dual  Newton       both
+==========================  ==============  ===========  ===========  ===========
+|x - b|_1 + |D x|_1, image  0.03, 0.10      0.05, 0.15   0.15, 0.57   -
+|x - b|² + |D x|_1, image   0.02, 0.07      0.02, 0.08   0.07, 0.38   -
+|x - b|² + |D x|_2, image   -               0.03, 0.12   0.41, 9      -
+|x - b|_1 + |D x|_2, image  -               0.14, 1.1    0.24, 1.1    0.07, 0.31
+|x - b|_1 + |D x|_1, graph  0.10, 2.6       0.09, 0.19   0.11, 0.60   -
+|x - b|² + |D x|_1, graph   0.06, 1.8       0.01, 0.03   0.10, 0.97   -
+|A x - b|_1 + |x|_1         0.28            1.9          over 8       -
+==========================  ==============  ===========  ===========  ===========
 """
 
 from __future__ import annotations
@@ -58,12 +79,16 @@ from subgrad.solvers.structured.interior_point import InteriorPoint
 from subgrad.solvers.structured.lifts import takes
 from subgrad.solvers.structured.primal_dual import PrimalDual
 from subgrad.solvers.structured.sieve import sieved
+from subgrad.solvers.structured.sparse_systems import spread
 from subgrad.solvers.structured.stencil import apart
 from subgrad.solvers.structured.terms import Structure, structure, unscaled
 
 BAND = 16  # of the matrix of a step
 COLUMNS = 1000
 VARIABLES = 4096
+FACTOR = 500_000_000  # operations of a factor, if all were filled in a band
+PAIRS = 10_000_000
+SHORT, MIDDLE, LONG = 512, 2048, 4096  # iterations of primal-dual steps on trial
 FEW = 100_000_000  # operations of a step by orthogonal factors
 BEFORE = "before"
 
@@ -141,8 +166,7 @@ def by_products(form: Form) -> bool:
     mapped = [k.matrix for k in form.blocks if k.diagonal is None]
     if any(A is None for A in mapped):
         return True
-    sparse = any(not isinstance(A, np.ndarray) for A in mapped)
-    if sparse and form.n > VARIABLES and not form.dual:
+    if sparse(form) and form.n > VARIABLES and not form.dual:
         return True
     try:
         one = np.ones(len(form.blocks))
@@ -152,9 +176,24 @@ def by_products(form: Form) -> bool:
     return False
 
 
+def sparse(form: Form) -> bool:
+    """Whether there is a map by a sparse matrix."""
+    mapped = (k.matrix for k in form.blocks if k.diagonal is None)
+    return any(not isinstance(A, np.ndarray) for A in mapped)
+
+
+def scattered(form: Form) -> bool:
+    """Whether all maps are sparse or diagonal, and not all with a narrow band."""
+    mapped = [k for k in form.blocks if k.diagonal is None]
+    if any(isinstance(k.matrix, np.ndarray) for k in mapped):
+        return False
+    return width(form) > BAND
+
+
 def in_boxes(form: Form) -> bool:
     """Whether the interior-point method fits, and is the one to take."""
-    if any(apart(k.op) > BAND for k in form.blocks):
+    across = max(apart(k.op) for k in form.blocks)
+    if across > BAND and not _small(form, across):
         return False
     mapped = [k for k in form.blocks if k.diagonal is None]
     if any(k.matrix is None for k in mapped):
@@ -162,31 +201,47 @@ def in_boxes(form: Form) -> bool:
     dense = [isinstance(k.matrix, np.ndarray) for k in mapped]
     own = len(mapped) < len(form.blocks) or bool(np.all(form.q > 0))
     rows = sum(len(k.b) for k in mapped)
-    few = (min(form.n, rows) if own else form.n) <= COLUMNS
-    if any(dense) and not (all(dense) and few):
+    few = (min(form.n, rows) if own and all(dense) else form.n) <= COLUMNS
+    if any(dense) and not few:
         return False
     if not all(takes(k.h, len(k.b)) for k in form.blocks):
         return False
-    return fenchel(form.source) is None if any(dense) else width(form) <= BAND
+    if not any(dense) and (wide := width(form)) <= BAND:
+        return True
+    if fenchel(form.source) is not None:
+        return False
+    return any(dense) or (_small(form, max(across, wide)) and pairs(form) <= PAIRS)
+
+
+def _small(form: Form, across: int) -> bool:
+    """Whether sparse matrices of entries so far apart are cheap to factor."""
+    if form.n <= VARIABLES:
+        return True
+    # Primal-dual steps are faster on large images where q > 0.
+    return not form.q.any() and form.n * across**2 <= FACTOR
+
+
+def pairs(form: Form) -> int:
+    """How many products of entries Σ A_kᵀ A_k is summed of."""
+    rows = [k.matrix.tocsr().indptr for k in form.blocks if k.diagonal is None]
+    return sum(int(np.square(np.diff(at)).sum(dtype=np.int64)) for at in rows)
 
 
 def width(form: Form) -> int:
     """How far from the diagonal the entries of Σ A_kᵀ A_k lie."""
-    wide = 0
-    for k in form.blocks:
-        if k.diagonal is None:
-            rows = k.matrix.tocsr()
-            some = np.diff(rows.indptr) > 0
-            starts = rows.indptr[:-1][some]
-            if len(starts):
-                last = np.maximum.reduceat(rows.indices, starts)
-                first = np.minimum.reduceat(rows.indices, starts)
-                wide = max(wide, int((last - first).max()))
-    return wide
+    mapped = [k.matrix.tocsr() for k in form.blocks if k.diagonal is None]
+    return max(map(spread, mapped), default=0)
 
 
-def more_careful(method: Any) -> InteriorPoint | None:
-    """What to go on with where rounding stopped a method; None where nothing is."""
+def more_careful(method: Any) -> Any:
+    """What to go on with where rounding stopped a method; None where nothing is.
+
+    Or where a trial of primal-dual steps is over.
+    """
+    if isinstance(method, PrimalDual) and method.iterations >= method.limit:
+        if in_boxes(method.form):
+            return InteriorPoint(method.form)
+        return newton(method.form, method.x, method.y)
     form = getattr(method, "form", None)
     if form is None or form.dual or getattr(method, "careful", False):
         return None
@@ -203,7 +258,12 @@ def method_for(form: Form, x: Any, y: Any) -> Any:
     """The method at work on the form, from x and y if given."""
     cold = y is None or any(boxes(k.h, len(k.b)) is None for k in form.blocks)
     if cold and not form.dual and in_boxes(form):
-        return InteriorPoint(form, x)
+        method = InteriorPoint(form, x)
+        if form.n <= COLUMNS or not getattr(method.system, "filled", False):
+            return method
+        return PrimalDual(form, x, y, MIDDLE)
     if not form.dual and by_products(form):
         return PrimalDual(form, x, y)
+    if y is None and not form.dual and scattered(form):
+        return PrimalDual(form, x, y, LONG if np.all(form.q > 0) else SHORT)
     return sieved(form, x, y) or newton(form, x, y)

@@ -16,16 +16,17 @@ from subgrad.solvers.structured.terms import Structure, Term
 TINY = 1e-13
 MEMBER = 1e-9  # outside of a set by less a point counts as a member
 NEAR = 1e-12  # the same of what is found here: who is outside may gain much
+CLOSE = 1e-4  # from farther away a point is not worth the work
 STEPS = 8
 DENSE = 5_000_000  # entries of the rows
 FEW = 1_000_000_000  # operations of a step
 
 
-def feasible(s: Structure, x: Array) -> Array:
+def feasible(s: Structure, x: Array, near: float = CLOSE) -> Array:
     """A point near x in the sets that it must lie in, to rounding, if one is found.
 
     That is the nearest one of a set of x itself, if there is one of these, or one on
-    the equations; where it is not in all sets, `into` may find another.
+    the equations; where it is not in all sets, but `near`, `into` may find another.
     """
     sets = [t for t in s.terms if isinstance(t.h, Indicator)]
     own = [t for t in sets if t.own]
@@ -40,11 +41,9 @@ def feasible(s: Structure, x: Array) -> Array:
         b = np.concatenate([smooth(t)[1] - t.b for t in equations])  # type: ignore[index]
         u = on_equations(A, b, x)
         x = x if u is None else u
-    if (
-        len(sets) == len(own) == 1
-        or not np.isfinite(x).all()
-        or _inside(sets, x, MEMBER)
-    ):
+    if len(sets) == len(own) == 1 or not np.isfinite(x).all():
+        return x
+    if _inside(sets, x, MEMBER) or not _inside(sets, x, near):
         return x
     u = into(sets, x)
     return x if u is None else u
@@ -95,7 +94,9 @@ def into(sets: list[Term], x: Array) -> Array | None:
             size = np.abs(u)
             w = size + little * (size.max(initial=0.0) + (little == 1))
             w = np.minimum(w, np.minimum(u - low, up - u))
-            move = np.linalg.lstsq(C * w, np.concatenate(left))[0]
+            move = _least(C * w, np.concatenate(left))
+            if move is None:
+                break
             u = np.clip(u + w * move, low, up)
             if _inside(sets, u, NEAR):
                 return u
@@ -139,6 +140,28 @@ def on_equations(A: Array, b: Array, x: Array) -> Array | None:
     return None
 
 
+def _factor(B: Array, few: bool = False) -> Array | None:
+    """Of B Bᵀ, or of Bᵀ B where these are few, and a little more for digits."""
+    from scipy.linalg import lapack
+
+    G = B.T @ B if few else B @ B.T
+    G[np.diag_indices(len(G))] += 1e-14 * np.trace(G)
+    L, info = lapack.dpotrf(G, lower=1)
+    return None if info or not len(G) else L
+
+
+def _least(B: Array, r: Array) -> Array | None:
+    """The shortest v with B v = r, or nearly so where there is none."""
+    from scipy.linalg import lapack
+
+    L, v = _factor(B), np.zeros(B.shape[1])
+    if L is None:
+        return None
+    for _ in range(3):
+        v = v + B.T @ lapack.dpotrs(L, r - B @ v, lower=1)[0]
+    return v
+
+
 def _fits(A: Array, b: Array, u: Array) -> bool:
     size = np.abs(A) @ np.abs(u) + np.abs(b)
     return bool(np.all(np.abs(A @ u - b) <= TINY * size.max(initial=0.0)))
@@ -149,10 +172,7 @@ def _moved(A: Array, b: Array, x: Array, weights: Array) -> Array | None:
 
     B, u = A * weights, x
     few = B.shape[1] < B.shape[0]
-    G = B.T @ B if few else B @ B.T
-    G[np.diag_indices(len(G))] += 1e-14 * np.trace(G)
-    L, info = lapack.dpotrf(G, lower=1)
-    if info or not len(G):
+    if (L := _factor(B, few)) is None:
         return None
     for _ in range(4):
         r = b - A @ u

@@ -295,11 +295,12 @@ def base(s: Structure) -> Term | None:
     # With a bounded set every multiplier of the others is feasible; with one that is
     # not, those of a boundary only, which rounding misses.
     own = [t for t in sets if np.all(t.h._body(s.n).is_bounded)]
-    # Other multipliers are made feasible by moving all towards 0, if 0 is a multiplier.
+    # Other multipliers are made feasible by moving all towards 0, if 0 is a multiplier,
+    # or, as of -log det, are inside: of finite functions there may be no inside.
     low = [t for t in s.terms if not np.isfinite(t.h.infimum)]
     some = [t for t in s.terms if t.own or (t.alone and not s.q.any())]
     whole = [t for t in some if not isinstance(t.h, Indicator)]
-    own += [t for t in whole if not low or low == [t]]
+    own += [t for t in whole if not low or (low == [t] and not t.h.finite)]
     return next((t for t in own if has_conjugate(t.h, s)), None)
 
 

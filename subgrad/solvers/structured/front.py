@@ -14,65 +14,21 @@ from subgrad.functions.indicator import Indicator
 from subgrad.solvers.certificate import restricted
 from subgrad.solvers.problem import Problem, only_sets
 from subgrad.solvers.state import State
-from subgrad.solvers.stops import Stop, Watch
+from subgrad.solvers.stops import Stop
 from subgrad.solvers.structured.batch import boxed, solve_batch
-from subgrad.solvers.structured.certificate import DualCertificate, dual_bound
+from subgrad.solvers.structured.certificate import (
+    DualCertificate,
+    dual_bound,
+    least_gap,
+)
 from subgrad.solvers.structured.choice import OneProx, method_for, more_careful, planned
 from subgrad.solvers.structured.corners import corners
+from subgrad.solvers.structured.ends import Infeasible, Stuck
 from subgrad.solvers.structured.equations import feasible
 from subgrad.solvers.structured.extremes import EmptyDomain, empty_domain
 from subgrad.solvers.structured.reach import snapped
 from subgrad.solvers.structured.start import fits, start_of
 from subgrad.solvers.structured.threads import one_thread
-
-
-@dataclass(frozen=True)
-class Infeasible(Stop):
-    """Multipliers that leave no point in the domain."""
-
-    status: ClassVar[str] = "infeasible"
-    reason: ClassVar[str] = "f is +inf everywhere"
-
-    def said(self, state: State) -> str:
-        """With the radius, where it is not proved beyond."""
-        radius = getattr(state.certificate, "radius", np.inf)
-        if np.isinf(radius):
-            return self.reason
-        return f"f is +inf at every point x with |x| < {radius:.1e}"
-
-    def watch(self, problem: Problem, cuts: Any) -> Watch:
-        return lambda state: isinstance(state.certificate, EmptyDomain)
-
-
-@dataclass(frozen=True)
-class Stuck(Stop):
-    """A method with certificates that no longer comes closer."""
-
-    status: ClassVar[str] = "stalled"
-    reason: ClassVar[str] = "rounding keeps the run from coming closer"
-
-    def said(self, state: State) -> str:
-        """What is missing, where it is something else."""
-        run = state.memory
-        if getattr(run, "broken", False):
-            return "numbers of f, or their squares, are beyond floating point: scale it"
-        if state.value.ndim or run.lower >= run.value - FAR_OFF * max(
-            1, abs(run.value)
-        ):
-            return self.reason
-        if not run.value < np.inf:
-            return "no point where f is finite was found"
-        if run.lost:
-            return "f falls, or nearly so, along a direction without end"
-        if run.radius is not None or run.source.q.all():
-            return self.reason
-        return (
-            "no bound on the distance to minimisers was found that proves more: "
-            "radius=, or a bounded constraint=, would be one"
-        )
-
-    def watch(self, problem: Problem, cuts: Any) -> Watch:
-        return lambda state: state.memory.stuck
 
 
 @dataclass(frozen=True)
@@ -171,7 +127,6 @@ def _batch_state(k: int, run: Batch) -> State:
 
 
 FAR = 1e100
-FAR_OFF = 1e-3  # a bound that is no proof, of max(1, |f|)
 PATIENCE = 12  # steps without progress
 ROOMS = 4  # multipliers that are kept
 EARLY = 3  # of the first steps
@@ -205,7 +160,7 @@ class Run:
             start = start_of(self.form, x0, dual)
             try:
                 self.method = method_for(self.form, *start)
-            except ArithmeticError:
+            except (OverflowError, ZeroDivisionError):
                 self.broken = True
         self.x = feasible(self.source, x0)
         self.value = self.source.value(self.x)
@@ -287,7 +242,9 @@ class Run:
         if self.radius is not None:
             far = float(self.radius + np.linalg.norm(self.x - self.x0))
         # Interior points may lie outside of their boxes by rounding: then it is inf.
-        rough = getattr(self.method, "gap", 0.0)
+        rough = getattr(self.method, "gap", None)
+        if rough is None:
+            rough = 0.0 if self.whole else least_gap(self.source, self.x, self.value, y)
         rough = rough if np.isfinite(rough) else 0.0
         due = getattr(self.method, "due", None)
         if len(self.early) < EARLY and not self.source.q.all():
@@ -305,6 +262,9 @@ class Run:
         self.since = 0 if better else self.since + 1
         if better:
             self.goal, self.left = min(size, self.goal), min(left, self.left)
+        if self.stuck and not (np.isfinite(self.value) or self.lost):
+            self.x = feasible(self.source, x, FAR)
+            self.value = self.source.value(self.x)
         if self.stuck and not look:
             self._offer(y, far)  # there is no other step
         if (
@@ -324,7 +284,7 @@ class Run:
                 sizes = [x.sum(), *(m.sum() for m in y if m is not None)]
                 self.broken = bool(np.isnan(sizes).any())
                 return x, y
-            except ArithmeticError:
+            except (OverflowError, ZeroDivisionError):
                 self.broken = True
         return self.x, ()
 

@@ -19,6 +19,7 @@ import numpy as np
 from subgrad._check import Array
 from subgrad._jacobian import Jacobian, LowRank, _labels
 from subgrad.solvers.structured.form import Block, Form
+from subgrad.solvers.structured.sparse_systems import spread, stacked
 
 REBUILD = 30  # changes to a Gram matrix before rounding is wiped out
 BAND = 16
@@ -92,6 +93,10 @@ class Systems:
                 Gram(np.asarray(_array(k))) if kind != "diagonal" else None
                 for k, kind in zip(form.blocks, kinds, strict=True)
             ]
+        if self.sparse:
+            self.rows = stacked(form)
+            self.columns = self.rows.T.tocsr()
+            self.narrow = spread(self.rows) <= BAND
         self.products: Products | None = None
         if len(kinds) == 1 and kinds[0] in ("dense", "sparse"):
             self.products = Products(form.blocks[0].matrix)
@@ -227,25 +232,26 @@ class Systems:
         return y - C.T @ z
 
     def _sparse(self, D: Array, sigmas: Array, jacobians: list[Any], r: Array) -> Array:
-        from scipy.sparse import csr_array, diags_array
+        from scipy.sparse import csr_array
         from scipy.sparse.linalg import splu
 
-        H: Any = diags_array(D).tocsr()
-        for k, J, sigma in zip(self.form.blocks, jacobians, sigmas, strict=True):
-            A = k.matrix if k.diagonal is None else _sparse_diagonal(k)
-            H = H + sigma * (A.T @ (A.multiply(J.d[:, None])))
+        A, n = self.rows, len(D)
+        d = [sigma * J.d for J, sigma in zip(jacobians, sigmas, strict=True)]
+        H = self.columns @ _weighted(A, np.concatenate(d))
+        for J, at, sigma in zip(jacobians, self.form.cuts, sigmas, strict=True):
             if J.u is not None:
                 labels = np.zeros(len(J.d), int) if J.labels is None else J.labels
-                U = csr_array((J.u, (labels, np.arange(len(J.d)))))
-                V = U @ A
-                H = H + sigma * (V.T @ V.multiply(J.along[: V.shape[0], None]))
-        H = H.tocoo()
-        width = int(np.max(np.abs(H.row - H.col), initial=0))
-        if width <= BAND:
+                where = labels, np.arange(at.start, at.stop)
+                size = int(labels.max(initial=0)) + 1
+                V = csr_array((J.u, where), shape=(size, A.shape[0])) @ A
+                H = H + V.T.tocsr() @ _weighted(V, sigma * J.along[:size])
+        H = H + csr_array((D, np.arange(n), np.arange(n + 1)), shape=(n, n))
+        if self.narrow and (width := _width(H)) <= BAND:
             from scipy.linalg import solveh_banded
 
+            H = H.tocoo()
             low = H.row >= H.col
-            band = np.zeros((width + 1, len(D)))
+            band = np.zeros((width + 1, n))
             np.add.at(band, (H.row[low] - H.col[low], H.col[low]), H.data[low])
             return np.asarray(solveh_banded(band, r, lower=True, check_finite=False))
         lu = splu(
@@ -314,10 +320,18 @@ def _array(k: Block) -> Any:
     return k.matrix if isinstance(k.matrix, np.ndarray) else k.matrix.toarray()
 
 
-def _sparse_diagonal(k: Block) -> Any:
-    from scipy.sparse import diags_array
+def _weighted(A: Any, w: Array) -> Any:
+    """diag(w) A, of the entries of A in place."""
+    from scipy.sparse import csr_array
 
-    return diags_array(np.broadcast_to(k.diagonal, (k.op.rows,))).tocsr()
+    data = A.data * np.repeat(w, np.diff(A.indptr))
+    return csr_array((data, A.indices, A.indptr), shape=A.shape)
+
+
+def _width(H: Any) -> int:
+    """How far from the diagonal the entries of H lie."""
+    row = np.repeat(np.arange(H.shape[0]), np.diff(H.indptr))
+    return int(np.abs(row - H.indices).max(initial=0))
 
 
 def _columns(J: Any) -> tuple[Array, Array]:

@@ -18,6 +18,8 @@ PDHG for linear programming, arXiv 2407.16144 (2024).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from subgrad._check import Array
@@ -34,8 +36,10 @@ FOLLOW = 0.7  # how much of the way, in logarithms, the ratio of the steps follo
 MOST = 1e20  # how far it may go from where it starts
 PROBES = 4  # random vectors for the lengths of rows
 POWER = 20  # iterations for an estimate of |A|, with
+SMALL = 16_384  # rows
 MARGIN = 1.02  # on the estimate of |A|
 FLOOR = 4  # ulps
+Products = Callable[[Array], Array]
 EPS = float(np.finfo(np.float64).eps)
 
 
@@ -50,13 +54,18 @@ class PrimalDual:
     patience = 400  # steps without progress that are no reason to give up
 
     def __init__(
-        self, form: Form, x: Array | None = None, y: Array | None = None
+        self,
+        form: Form,
+        x: Array | None = None,
+        y: Array | None = None,
+        limit: float = np.inf,
     ) -> None:
-        self.form, self.products = form, PROBES
+        self.form, self.products, self.limit = form, PROBES, limit
         # Rows of all blocks count as if they had one length.
         squares = _squares(form)
         self.rho = squares.max() / squares
         self.each = form.spread(self.rho)
+        self.linear, self.adjoint = _maps(form)
         self.norm = MARGIN * self._norm()
         unit = typical_ratio(form, self.rho, float(squares.max() * len(form.b)))
         self.unit = self.weight = 10 * unit * self.norm
@@ -85,7 +94,7 @@ class PrimalDual:
         v = np.random.default_rng(0).standard_normal(form.n)
         for _ in range(POWER):
             v /= np.linalg.norm(v)
-            v = form.adjoint(self.each * form.linear(v))
+            v = self.adjoint(self.each * self.linear(v))
             size = float(np.linalg.norm(v))
             if size == 0:
                 return 1.0
@@ -95,11 +104,11 @@ class PrimalDual:
     @property
     def z(self) -> Array:
         """A x + b."""
-        return self.form.linear(self.x) + self.form.b
+        return self.linear(self.x) + self.form.b
 
     def residual(self) -> Array:
         """q x + c + Aᵀ y, zero at a saddle point."""
-        return self.form.q * self.x + self.form.c + self.form.adjoint(self.y)
+        return self.form.q * self.x + self.form.c + self.adjoint(self.y)
 
     def step(self) -> None:
         """Some iterations, and looks whether to restart."""
@@ -107,6 +116,7 @@ class PrimalDual:
             if self.settled:
                 return
             self._look()
+            self.settled |= self.iterations >= self.limit
 
     def _look(self) -> None:
         """Iterations up to the next look, and a restart or not."""
@@ -183,7 +193,7 @@ class PrimalDual:
         if self.fused is not None:
             cross, along = self.fused.sums(x, y)
             return cross, float(self.rho[0]) * along
-        z = self.form.linear(x)
+        z = self.linear(x)
         return float(np.vdot(y, z)), self._square(z, 1)
 
     @property
@@ -204,8 +214,8 @@ class PrimalDual:
             image = np.array([[1.0, 0.0, 0.0]])
             self.fused.advance((new, y), (new, y), tau, sigma, image)
             return new, y
-        new = (x - tau * (form.c + form.adjoint(y))) / (1 + tau * form.q)
-        w = y + sigma * self.each * (form.linear(2 * new - x) + form.b)
+        new = (x - tau * (form.c + self.adjoint(y))) / (1 + tau * form.q)
+        w = y + sigma * self.each * (self.linear(2 * new - x) + form.b)
         return new, form.dual_prox(w, sigma * self.rho)
 
     def _advance(self, shares: Array) -> None:
@@ -221,10 +231,10 @@ class PrimalDual:
         shrink = 1 / (1 + tau * form.q)
         ahead, back = 2 * shrink - 1, -2 * tau * shrink
         for a in shares:
-            bar = form.adjoint(y) + form.c
+            bar = self.adjoint(y) + form.c
             bar *= back
             bar += ahead * x
-            w = each * form.linear(bar)
+            w = each * self.linear(bar)
             w += y
             if shift is not None:
                 w += shift
@@ -234,6 +244,18 @@ class PrimalDual:
             y *= -a
             y += 2 * a * p
             y += (1 - a) * y0
+
+
+def _maps(form: Form) -> tuple[Products, Products]:
+    """Products with A and with its adjoint: by one matrix where that is faster."""
+    if len(form.b) > SMALL or any(k.matrix is None for k in form.blocks):
+        return form.linear, form.adjoint
+    if any(isinstance(k.matrix, np.ndarray) for k in form.blocks):
+        return form.linear, form.adjoint
+    from scipy.sparse import csr_array, vstack
+
+    A = csr_array(vstack([k.matrix for k in form.blocks]))
+    return A.__matmul__, A.T.tocsr().__matmul__
 
 
 def _squares(form: Form) -> Array:

@@ -40,6 +40,7 @@ from subgrad.sets.ball import GroupBall
 from subgrad.sets.box import Box
 from subgrad.sets.simplex import CappedSimplex
 from subgrad.solvers.structured.domains import conjugate_value
+from subgrad.solvers.structured.eigenvalues import least_eigenvalue, least_of_sparse
 from subgrad.solvers.structured.epigraphs import _Composed
 from subgrad.solvers.structured.form import matrix
 from subgrad.solvers.structured.margins import margins
@@ -51,7 +52,6 @@ COLUMNS = 4000  # beyond these a square matrix is no longer cheap
 SLICE = 1 << 20  # numbers of a matrix at a time
 FEW = 10_000_000  # operations, beyond which singular values are too many
 SMALL = 200  # columns: with more all eigenvalues cost much more than Cholesky factors
-POWER = 4
 NEAR = 1e-6
 TINY = 1e-9
 TURNS = (0.1, 1e-2, 1e-3, 1e-4)
@@ -99,8 +99,12 @@ def _round(h: Function, m: int) -> bool:
 
 
 def unmoved(s: Structure, ys: Any, r: Array) -> Any:
-    """Where r = q x + c + Σ A_kᵀ y_k is 0 since nothing is added up."""
-    free = (r == 0) & (s.q == 0) & (s.c == 0)
+    """Where r = q x + c + Σ A_kᵀ y_k is 0 without rounding.
+
+    Nothing is added up there, or two numbers, entries of c and of multipliers.
+    """
+    free = (r == 0) & (s.q == 0)
+    count, plain = (s.c != 0).astype(int), np.ones(s.n, bool)
     for t, y in zip(s.terms, ys, strict=True):
         if not free.any() or y is None or not y.any():
             continue
@@ -108,8 +112,12 @@ def unmoved(s: Structure, ys: Any, r: Array) -> Any:
         if A is None:
             return np.zeros(s.n, bool)
         at = np.flatnonzero(free)
-        free[at] = abs(A[np.flatnonzero(y)][:, at]).sum(0) == 0
-    return free
+        B = abs(A[np.flatnonzero(y)][:, at])
+        ones = B != 0
+        count[at] += ones.sum(0)
+        plain[at] &= abs(B - ones).sum(0) == 0
+        free &= (count == 0) | (plain & (count <= 2))
+    return free & ((count == 0) | (plain & (count <= 2)))
 
 
 def snapped(s: Structure, ys: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -173,7 +181,7 @@ def _reach_by(
     if charges > 0:
         held[:] = True
     own = s.q * w / u
-    G, bulk = np.diag(own**2), float(np.sum(own**2))
+    G, bulk = _diagonal(own**2, parts), float(np.sum(own**2))
     for i, (A, z, found) in enumerate(parts):
         if found.R is not None:
             A, z = found.R @ A, found.R @ z
@@ -195,7 +203,7 @@ def _reach_by(
         G, bulk = G + more, bulk + trace
     left = float(np.linalg.norm(r / u)) + EPS * size
     away = left + charges
-    G = G[np.ix_(held, held)]
+    G = G[held][:, held]
     far = distance(G, rows, apart + spread, away, bulk)
     # Else it is not for want of digits.
     close = left**2 <= 16 * (rows + n) * EPS * bulk
@@ -226,10 +234,25 @@ def _divided(A: Any, u: Array) -> Any:
     return (A @ diags_array(1 / u)).tocsr()
 
 
+def _diagonal(d: Array, parts: list[Any]) -> Any:
+    """diag(d), sparse where it is to be added to sparse matrices that are large."""
+    if len(d) <= SMALL or any(isinstance(A, np.ndarray) for A, _, _ in parts):
+        return np.diag(d)
+    from scipy.sparse import diags_array
+
+    return diags_array(d).tocsr()
+
+
 def _rows(W: Array, U: Any) -> Any:
-    """U W, its rows of length 1."""
+    """U W, its rows of length 1; sparse where it is large."""
     if U is None:
         return None
+    if U.size > SLICE:
+        from scipy.sparse import csr_array, diags_array
+
+        Q = csr_array(U).multiply(W).tocsr()
+        size = np.sqrt(np.asarray(Q.multiply(Q).sum(1)).ravel())
+        return diags_array(1 / np.where(size > 0, size, 1.0)) @ Q
     size = np.linalg.norm(U * W, axis=1, keepdims=True)
     return U * W / np.where(size > 0, size, 1.0)
 
@@ -240,9 +263,23 @@ def _across(B: Array, Q: Any) -> Array:
 
 
 def _gram(A: Any, W: Array, Q: Any) -> tuple[Array, float]:
-    """(P W A)ᵀ P W A = (W A)ᵀ W A - (Q W A)ᵀ Q W A, and the trace of the first."""
+    """(P W A)ᵀ P W A = (W A)ᵀ W A - (Q W A)ᵀ Q W A, and the trace of the first.
+
+    That of a large sparse A is sparse.
+    """
+    from scipy.sparse import csr_array
+
     n = A.shape[-1]
-    on, G = np.flatnonzero(W > 0), np.zeros((n, n))
+    on = np.flatnonzero(W > 0)
+    if n > SMALL and not isinstance(A, np.ndarray):
+        B = A.multiply(W[:, None]).tocsr()
+        G = B.T @ B
+        bulk = float(G.trace())
+        if Q is not None:
+            V = csr_array(Q) @ B
+            G = G - V.T @ V
+        return G, bulk
+    G = np.zeros((n, n))
     # Some rows at a time.
     step = max(SLICE // n, n) if isinstance(A, np.ndarray) else max(len(on), 1)
     for at in (on[k : k + step] for k in range(0, len(on), step)):
@@ -254,7 +291,8 @@ def _gram(A: Any, W: Array, Q: Any) -> tuple[Array, float]:
             G += (B.T @ B).toarray()
     bulk = float(np.trace(G))
     if Q is not None:
-        V = np.asarray((Q * W) @ A)
+        V = (Q * W) @ A
+        V = V if isinstance(V, np.ndarray) else V.toarray()
         G -= V.T @ V
     return G, bulk
 
@@ -291,37 +329,18 @@ def least_singular(G: Array, rows: int, bulk: Any = None) -> Array:
 
     `bulk` is the trace of what G is a difference of, if it is one.
     """
+    if not isinstance(G, np.ndarray):
+        size = G.trace() if bulk is None else max(float(G.trace()), bulk)
+        blur = 4 * (rows + G.shape[0]) * EPS * size
+        return np.sqrt(np.maximum(least_of_sparse(G) - blur, 0.0))
     size = np.trace(G, axis1=-2, axis2=-1)
     known = np.isfinite(size)
     G = np.where(known[..., None, None], G, 0.0)
     if G.ndim == 2 and len(G) > SMALL:
-        least = np.asarray(_least_eigenvalue(G))
+        least = np.asarray(least_eigenvalue(G))
     else:
         least = np.linalg.eigvalsh(G)[..., 0]
     # The sums, and the eigenvalues, are wrong by less.
     size = size if bulk is None else np.maximum(size, bulk)
     blur = 4 * (rows + G.shape[-1]) * EPS * np.where(known, size, 0.0)
     return np.sqrt(np.maximum(least - blur, 0.0))
-
-
-def _least_eigenvalue(G: Array) -> float:
-    """A lower bound on that of G, at least half of it, or 0.
-
-    G - λ I has a Cholesky factor, up to rounding, if and only if λ is one (S. M. Rump,
-    Verification of positive definiteness, BIT 46, 2006).
-    """
-    from scipy.linalg import LinAlgError, cho_factor, cho_solve
-
-    size = float(np.trace(G))
-    if not size > 0:
-        return 0.0
-    try:
-        factor = cho_factor(G / size)
-        v = np.random.default_rng(0).standard_normal(len(G))
-        for _ in range(POWER):
-            v = cho_solve(factor, v / np.linalg.norm(v))
-        least = 0.5 / float(np.linalg.norm(v))
-        cho_factor(G / size - least * np.eye(len(G)))
-    except LinAlgError:
-        return 0.0
-    return size * least

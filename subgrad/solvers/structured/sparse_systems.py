@@ -140,7 +140,7 @@ class Sparse:
         self.banded = self.width <= BAND
         if len(wide) < len(found) or not self.banded:
             self.stencils = []
-            self._index(_stacked(form))
+            self._index(stacked(form))
 
     def _pieces(self, at: slice) -> Iterator[tuple[Stencil, slice, slice]]:
         """Of rows of all maps: each map, its own rows, and which of all they are."""
@@ -181,7 +181,7 @@ class Sparse:
         # Where factors fill up, no more is known of them beforehand.
         pairs = np.square(np.diff(K.indptr).astype(float)).sum()
         self.filled = 2 * BAND < n <= COLUMNS and bool(pairs > FILLED * n * n)
-        if self.filled and width(K) > BAND:
+        if self.filled and spread(K) > BAND:
             self.width, self.banded = n, False
             return
         self.filled = False
@@ -335,7 +335,7 @@ def _dense(H: Array) -> Solve:
     return lambda r: np.asarray(lapack.dpotrs(factor, r, lower=1)[0])
 
 
-def width(K: Any) -> int:
+def spread(K: Any) -> int:
     """How far apart the entries of a row lie, at most."""
     some = np.diff(K.indptr) > 0
     starts = K.indptr[:-1][some]
@@ -371,7 +371,7 @@ def _products(K: Any) -> tuple[Array, Array, Array, Array]:
     return left, right, row, value
 
 
-def _stacked(form: Form) -> Any:
+def stacked(form: Form) -> Any:
     """All maps as one sparse array."""
     from scipy.sparse import csr_array, diags_array, vstack
 

@@ -41,6 +41,8 @@ from subgrad.sets.hull import Hull
 from subgrad.sets.intersection import Intersection
 from subgrad.univariate.linear import PiecewiseLinear
 
+MANY = 4  # norms from which on they are one atom
+
 
 @dataclass(frozen=True, eq=False)
 class Term:
@@ -165,6 +167,10 @@ def parts(f: Function, n: int, whole: bool = False) -> Structure:
             offset = offset + each[..., 0] / 2 * np.vecdot(term.b, term.b)
         else:
             terms.append(term)
+    if len(terms) >= MANY:
+        from subgrad.solvers.structured.joins import joined
+
+        terms = joined(terms)
     # What is one number stays one.
     q, c = (np.broadcast_to(a, (*a.shape[:-1], n)) for a in (q, c))
     return Structure(q, c, offset, tuple(terms), f)  # type: ignore[arg-type]

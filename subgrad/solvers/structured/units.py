@@ -3,7 +3,8 @@ r"""Units of the variables in which the columns of the maps are alike.
 .. math:: u_j^2 \approx \sum_k \frac{m_k}{|A_k|_F^2} |A_k e_j|^2
 
 over the maps A_k (m_k, n) that are not diagonal. Powers of two, so that nothing is
-rounded by a change of units; 1 where the columns differ little, or are not known.
+rounded by a change of units; 1 where the columns differ little, are not known, or are
+more than 4096.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from subgrad._check import Array
 from subgrad.affine import Diagonal, Operator
 from subgrad.solvers.structured.form import matrix
 
+LARGEST = 4096  # variables, beyond which no linear systems are solved with
 FAR = 10.0  # times the least, how far apart lengths of columns may be
 
 
@@ -35,17 +37,17 @@ def squares(op: Operator) -> Array | None:
 
 def units(maps: Iterable[Operator], n: int) -> Array:
     """u of shape (n,)."""
-    total = np.zeros(n)
-    for op in maps:
+    total, ones = np.zeros(n), np.ones(n)
+    for op in maps if n <= LARGEST else ():
         if isinstance(op, Diagonal):
             continue
         each = squares(op)
         if each is None or not np.isfinite(each).all():
-            return np.ones(n)
+            return ones
         total += op.rows * each / (each.sum() or 1.0)
     some = total > 0
     if not some.any() or total.max() <= FAR**2 * total[some].min():
-        return np.ones(n)
+        return ones
     # Columns of zeros are in nobody's way.
     u = np.sqrt(np.where(some, total, np.median(total[some])))
     return np.exp2(np.round(np.log2(u)))
