@@ -25,6 +25,7 @@ import numpy as np
 from subgrad._check import Array, nonnegative, vector
 from subgrad.core import Function, Set, a_function, a_set
 from subgrad.functions.indicator import Indicator
+from subgrad.sets.box import Box
 from subgrad.solvers.certificate import granted, restricted
 from subgrad.solvers.problem import unrestricted
 from subgrad.solvers.structured.corners import reach_between
@@ -147,6 +148,24 @@ def least_gap(s: Structure, x: Array, value: float, ys: tuple[Any, ...]) -> floa
         r = r + t.op.adjoint(y)
         bound += float(y @ (t.op.forward(x) + t.b)) - conjugate_value(t.h, y)
     return max(value - bound, NEAR * float(np.linalg.norm(r) * np.linalg.norm(x)))
+
+
+def within_polar(s: Structure, ys: tuple[Any, ...], box: int | None) -> Any:
+    """ys with None for that box without end, where the slope of all others leaves no
+    doubt that f is bounded below on it: there no distance is asked for. Else None.
+    """
+    if box is None or any(y is None for y in ys):
+        return None
+    rest = tuple(None if k == box else y for k, y in enumerate(ys))
+    moved = [
+        None if y is None else to_domain(t.h, y)
+        for t, y in zip(s.terms, rest, strict=True)
+    ]
+    w = -s.c
+    for t, y in zip(s.terms, moved, strict=True):
+        w = w if y is None else w - t.op.adjoint(y)
+    S: Any = s.terms[box].h._body(s.n)  # type: ignore[attr-defined]
+    return rest if _well_inside(S, w, _sum(s, moved)) else None
 
 
 def multipliers_of(s: Structure, name: str, ys: Any) -> tuple[Any, ...] | None:
@@ -292,6 +311,15 @@ def _inside(g: Function, w: Array, share: float = 1.0) -> bool:
     return away <= share * 4 * ULPS * EPS * float(np.linalg.norm(w))
 
 
+def _well_inside(S: Set, w: Array, size: float) -> bool:
+    """Whether h_S is finite at w, a sum of numbers of that size, for sure."""
+    if not isinstance(S, Box):
+        return False
+    room = 2 * ULPS * EPS * size
+    low, up = np.isfinite(S.lower), np.isfinite(S.upper)
+    return bool(np.all((low | (w >= room)) & (up | (w <= -room))))
+
+
 def _sum(s: Structure, ys: Any, u: Any = None) -> float:
     """The size of what is summed in c + Σ A_kᵀ y_k, in units u."""
     each = zip(s.lengths if u is None else s.unit_lengths, ys, strict=True)
@@ -315,6 +343,8 @@ def _shrink(g: Function, v: Array, s: Structure, size: float) -> float:
             return bool(S._gauge(w / a) <= 1 - ULPS * EPS)
         return _inside(g, w, 0.25)
 
+    if isinstance(h, Indicator) and _well_inside(h._body(s.n), v - s.c, size):
+        return 1.0
     # Sets without inner points, or those that leave out 0, have none.
     near = (LITTLE * v - s.c) / a
     if not (inside(LITTLE) if S is None else S._contains(near, ULPS * EPS)):

@@ -67,13 +67,18 @@ from subgrad.solvers.certificate import restricted
 from subgrad.solvers.problem import Problem
 from subgrad.solvers.structured.balanced import newton
 from subgrad.solvers.structured.boxes import boxes
-from subgrad.solvers.structured.domains import conjugate_value, to_domain
+from subgrad.solvers.structured.domains import (
+    conjugate_value,
+    to_domain,
+    unbounded_box,
+)
 from subgrad.solvers.structured.form import (
     Form,
     fenchel,
     has_conjugate,
     primal,
     renewed,
+    smooth,
 )
 from subgrad.solvers.structured.interior_point import InteriorPoint
 from subgrad.solvers.structured.lifts import takes
@@ -208,9 +213,16 @@ def in_boxes(form: Form) -> bool:
         return False
     if not any(dense) and (wide := width(form)) <= BAND:
         return True
-    if fenchel(form.source) is not None:
+    if fenchel(form.source) is not None and not is_linear_program(form.source):
         return False
     return any(dense) or (_small(form, max(across, wide)) and pairs(form) <= PAIRS)
+
+
+def is_linear_program(s: Structure) -> bool:
+    """Whether <c, x> is to be least on equations and a box without end."""
+    rest = [p for t in s.terms if (p := smooth(t)) is not None]
+    bare = not s.q.any() and not any(p[0] for p in rest)
+    return bare and unbounded_box(s) is not None and len(rest) == len(s.terms) - 1
 
 
 def _small(form: Form, across: int) -> bool:

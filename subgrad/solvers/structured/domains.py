@@ -16,7 +16,7 @@ from subgrad.functions.separable import Separable
 from subgrad.functions.support import Support
 from subgrad.sets.ball import GroupBall
 from subgrad.sets.box import Box
-from subgrad.solvers.structured.terms import unscaled
+from subgrad.solvers.structured.terms import Structure, unscaled
 
 EPS = float(np.finfo(np.float64).eps)
 AGAIN = 24  # each time a length of up to 1e308 loses sixteen digits
@@ -120,3 +120,12 @@ def conjugate_value(h: Function, y: Array) -> float:
         star: Any = g._star  # type: ignore[attr-defined]
         return a * float(np.sum(w * star._value(np.clip(y / (a * w), *star.ends))))
     return a * float(_conjugate(g)._value(y / a))
+
+
+def unbounded_box(s: Structure) -> int | None:
+    """Which term says that x is in a box, the only one and without end; or None."""
+    own = [k for k, t in enumerate(s.terms) if t.own and isinstance(t.h, Indicator)]
+    if len(own) != 1 or s.q.any():
+        return None
+    S: Any = s.terms[own[0]].h._body(s.n)  # type: ignore[attr-defined]
+    return own[0] if isinstance(S, Box) and not S._finite else None

@@ -20,9 +20,11 @@ from subgrad.solvers.structured.certificate import (
     DualCertificate,
     dual_bound,
     least_gap,
+    within_polar,
 )
 from subgrad.solvers.structured.choice import OneProx, method_for, more_careful, planned
 from subgrad.solvers.structured.corners import corners
+from subgrad.solvers.structured.domains import unbounded_box
 from subgrad.solvers.structured.ends import Infeasible, Stuck
 from subgrad.solvers.structured.equations import feasible
 from subgrad.solvers.structured.extremes import EmptyDomain, empty_domain
@@ -172,7 +174,7 @@ class Run:
         self.rooms: list[tuple[Any, ...]] = [()]
         self.early, self.searches = list[tuple[Any, ...]](), 0
         self.next, self.wait = 0, 0
-        self.lost = False
+        self.lost, self.free = False, unbounded_box(self.source)
         self.looks, self.since, self.goal, self.left = 1, 0, np.inf, np.inf
         if getattr(self.method, "near", False):
             self._offer(self._pair()[1], None)
@@ -245,12 +247,20 @@ class Run:
         rough = getattr(self.method, "gap", None)
         if rough is None:
             rough = 0.0 if self.whole else least_gap(self.source, self.x, self.value, y)
-        rough = rough if np.isfinite(rough) else 0.0
+        open_ = not np.isfinite(rough)
+        rough = 0.0 if open_ else rough
         due = getattr(self.method, "due", None)
         if len(self.early) < EARLY and not self.source.q.all():
             self.early.append(y)
+        inside = within_polar(self.source, y, self.free)
+        if inside is not None:
+            found = dual_bound(self.source, self.x, inside, far, self.constraint)
+            if found.lower_bound > self.lower:
+                self.proof = found
         look = self.looks >= self.next and (due is None or due()) or self.stuck
         look = look and not rough > self.tol * max(1.0, abs(self.value))
+        if self.free is not None:
+            look = look and (self.stuck or not (open_ or self.near))
         if look:
             self._offer(y, far)
         if before is not None and not np.isfinite(self.value):
