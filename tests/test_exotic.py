@@ -14,6 +14,7 @@ from subgrad import (
     Indicator,
     Interval,
     Simplex,
+    distance,
     hinge_loss,
     huber_loss,
     logistic_loss,
@@ -29,9 +30,11 @@ from subgrad import (
     sum_largest,
     variable,
 )
-from subgrad.solvers import Gap, MaxIter, minimize
+from subgrad.sets.box import point
+from subgrad.solvers import DualCertificate, Gap, MaxIter, minimize
 from subgrad.solvers.auto import choose
 from subgrad.solvers.problem import Problem
+from subgrad.solvers.structured.extremes import EmptyDomain
 from subgrad.solvers.structured.flats import flat_directions
 from subgrad.solvers.structured.margins import margins
 from subgrad.solvers.structured.normal import Dense
@@ -449,3 +452,42 @@ def test_small_maxima_of_curved_pieces_go_to_shor():
         f = maximum(*(norm2(A @ x - 1) for A in pieces))
         assert name in picked(f, n)
     assert "structured" in picked(Indicator(Simplex(3)), 3)
+
+
+# What is no proof ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["auto", "structured"])
+def test_a_long_wedge_has_no_ray(method):
+    """Its recession cone is 0, on which a projection leaves rounding; f* = -2e7."""
+    x = variable(2)
+    f = np.array([-0.01, -0.01]) @ x
+    for a, b in (([1.0, -1.0], 0.0), ([-1.0, 1.0 + 1e-9], 1.0)):
+        f = f + Indicator(HalfSpace(a, b))(x)
+    found = minimize(f, np.zeros(2), method, stop=MaxIter(200) | Gap(1e-6))
+    assert found.status != "unbounded"
+
+
+def test_multipliers_outside_by_less_than_the_largest_prove_nothing():
+    """-2e-16 is not in the simplex, and 1e12 times that counts."""
+    f = max_entry(np.array([[1.0], [-1.0], [0.0]]) @ variable(1) - [0.0, 0.0, 1e12])
+    ys = (np.array([0.5, 0.5, -2.2e-16]),)
+    assert DualCertificate(np.zeros(1), ys, 0.0).verify(f)
+    assert not DualCertificate(np.zeros(1), ys, 1e-4).verify(f)
+
+
+def test_equations_that_nearly_cancel_have_a_solution():
+    """x = (-1, 1); Aᵀ y rounds to 0 but is not."""
+    A = np.array([[1.0, 1.0000000000000007], [0.6551136029553816, 0.655113602955382]])
+    x = variable(2)
+    f = Indicator(point(A @ [-1.0, 1.0]))(A @ x) + norm1(x)
+    proof = EmptyDomain((np.array([A[1, 0], -1.0]), None), np.inf)
+    assert not proof.verify(f)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_bounds_of_distances_and_large_maps_are_verified(seed):
+    rng, x = np.random.default_rng(seed), variable(4)
+    A, b = 1e6 * rng.standard_normal((9, 4)), rng.standard_normal(9)
+    f = distance(Ball(np.ones(4), 0.3))(x) + norm1(A @ x - b)
+    assert minimize(f, np.zeros(4)).certificate.verify(f)

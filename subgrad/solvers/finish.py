@@ -20,7 +20,7 @@ from subgrad.solvers.certificate import (
 )
 from subgrad.solvers.cuts import Cuts
 from subgrad.solvers.problem import Problem
-from subgrad.solvers.rays import RayCertificate, falls_along, steepest, straightened
+from subgrad.solvers.rays import RayCertificate, falls_within, steepest, straightened
 from subgrad.solvers.result import Outcome, Result
 from subgrad.solvers.state import State
 from subgrad.solvers.stops import Gap, Stop
@@ -234,7 +234,7 @@ def falls_at_once(problem: Problem, state: State) -> Any:
     if not np.isneginf(f.infimum):
         return False
     try:
-        return falls_along(f, d if C is None else C.recession_cone()._project(d))
+        return falls_within(f, C, d)[0]
     except (NotImplementedError, ValueError, ProjectionError):
         return False  # no rule is known, as at the end
 
@@ -251,7 +251,6 @@ def _mark_unbounded(problem: Problem, x0: Array, x: Array, outcome: Outcome) -> 
     if outcome.proved.all() or not np.isneginf(f.infimum):
         return None
     try:
-        cone = None if C is None else C.recession_cone()
         g = f._oracle(x)[1]
         for k in range(3):
             if k == 2 and not (x.ndim == 1 and outcome.status == "stalled"):
@@ -261,8 +260,8 @@ def _mark_unbounded(problem: Problem, x0: Array, x: Array, outcome: Outcome) -> 
             size = norm(d)
             d = d / np.where(size > 0, size, 1.0)[..., None]
             d = straightened(restricted(f, C), d) if d.ndim == 1 else d
-            d = d if cone is None else cone._project(d)
-            new = falls_along(f, d) & ~outcome.proved
+            falls, d = falls_within(f, C, d)
+            new = falls & ~outcome.proved
             outcome.status[new] = "unbounded"
             ray = np.where(new[..., None], d, ray)
     except (NotImplementedError, ValueError):

@@ -78,6 +78,15 @@ def falls_along(f: Function, d: Array) -> Mask:
     return np.asarray(slope < -FALLS * blur)
 
 
+def falls_within(f: Function, C: Set | None, d: Array) -> tuple[Mask, Array]:
+    """Where f falls for ever along d moved into the recession cone of C, and that d."""
+    if C is None:
+        return falls_along(f, d), d
+    # Of a bounded set it is 0: what is left of d by rounding is no direction of C.
+    d = C.recession_cone()._project(d)
+    return falls_along(f, d) & stays_in(C, d), d
+
+
 def stays_in(S: Set, d: Array) -> Mask:
     """Where d is in the recession cone of S, up to rounding."""
     d = _unit(d)

@@ -349,9 +349,9 @@ def _shrink(g: Function, v: Array, s: Structure, size: float) -> float:
     near = (LITTLE * v - s.c) / a
     if not (inside(LITTLE) if S is None else S._contains(near, ULPS * EPS)):
         return 0.0
+    blur = ULPS * EPS + 2 * EPS * size / float(np.linalg.norm(v) or 1.0)
     if S is not None and not s.c.any():
         gauge = float(S._gauge(v / a))
-        blur = ULPS * EPS + 2 * EPS * size / float(np.linalg.norm(v) or 1.0)
         return 1.0 if gauge <= 1 else max(1 - blur, 0.0) / gauge
     if _inside(g, v - s.c):
         return 1.0
@@ -359,4 +359,4 @@ def _shrink(g: Function, v: Array, s: Structure, size: float) -> float:
     for _ in range(60):
         t = (low + high) / 2
         low, high = (t, high) if inside(t) else (low, t)
-    return low
+    return max(1 - blur, 0.0) * low

@@ -69,7 +69,7 @@ def to_domain(h: Function, y: Array) -> Array:
     if S is not None:
         y = _member(S, y)
         # What is moved by rounding only is not to be moved at every look.
-        if np.abs(a * y - given).max() <= 2 * EPS * np.abs(given).max():
+        if np.all(np.abs(a * y - given) <= 2 * EPS * np.abs(given)):
             return given
     elif (w := _weights(g)) is not None:
         y = w * np.clip(y / w, *g._star.ends)  # type: ignore[attr-defined]

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from subgrad._check import Array, nonnegative
+from subgrad.affine import Diagonal
 from subgrad.core import Function, Set, a_function, a_set
 from subgrad.functions.indicator import Indicator
 from subgrad.solvers.certificate import restricted
@@ -89,8 +90,8 @@ def empty_domain(
 
 def _empty_within(s: Structure, multipliers: tuple[Any, ...]) -> float:
     """v / |r|, |r| as large as rounding may have it; 0 where v <= 0."""
-    r, whole, v, blur = np.zeros(s.n), np.zeros(s.n), 0.0, 0.0
-    for y, t in zip(multipliers, s.terms, strict=True):
+    r, whole, v, blur, products = np.zeros(s.n), np.zeros(s.n), 0.0, 0.0, 0.0
+    for y, t, length in zip(multipliers, s.terms, s.lengths, strict=True):
         if y is None:
             continue
         if not isinstance(t.h, Indicator):
@@ -103,10 +104,13 @@ def _empty_within(s: Structure, multipliers: tuple[Any, ...]) -> float:
             return 0.0
         along = t.op.adjoint(y)
         r, whole = r + along, whole + np.abs(along)
+        if not isinstance(t.op, Diagonal):
+            products += length * float(np.linalg.norm(y))
         v += float(y @ t.b) - h
         blur += float(np.abs(y) @ np.abs(t.b)) + abs(h)
     v -= 16 * EPS * blur
     if not v > 0:
         return 0.0
-    size = float(np.linalg.norm(r) + 4 * EPS * np.linalg.norm(whole))
+    rounding = 4 * EPS * (float(np.linalg.norm(whole)) + products)
+    size = float(np.linalg.norm(r)) + rounding
     return v / size if size > 0 else np.inf
