@@ -476,6 +476,16 @@ def test_multipliers_outside_by_less_than_the_largest_prove_nothing():
     assert not DualCertificate(np.zeros(1), ys, 1e-4).verify(f)
 
 
+def test_a_slope_outside_by_rounding_proves_nothing():
+    """At 1e8 the minimum is 0; a slope of 3.5e-15 is 7e-7 there."""
+    x = variable(2)
+    f = norm1(x) - x[0] + 1e-3 * norm1(2 * x - 2e8)
+    ys = (None, np.array([-3.5e-15, 0.0]))
+    assert not DualCertificate(np.zeros(2), ys, 6e-7).verify(f)
+    steep = norm1(x) - (1 + 15 * 2.0**-52) * x[0]
+    assert not minimize(steep, np.zeros(2)).success
+
+
 def test_equations_that_nearly_cancel_have_a_solution():
     """x = (-1, 1); Aᵀ y rounds to 0 but is not."""
     A = np.array([[1.0, 1.0000000000000007], [0.6551136029553816, 0.655113602955382]])

@@ -305,10 +305,17 @@ def _cancelled(h: Function, y: Array) -> float:
     return size + (other if np.isfinite(other) else 0.0)
 
 
-def _inside(g: Function, w: Array, share: float = 1.0) -> bool:
-    """Whether g* is finite at w, but for rounding of w."""
-    away = float(np.linalg.norm(w - to_domain(g, w)))
-    return away <= share * 4 * ULPS * EPS * float(np.linalg.norm(w))
+def _inside(g: Function, w: Array) -> bool:
+    """Whether g* is finite at w: what is outside by rounding is outside.
+
+    Spectra that are computed anew may differ by rounding, where g* is finite too.
+    """
+    p = to_domain(g, w)
+    if np.array_equal(p, w):
+        return True
+    near = float(np.linalg.norm(w - p)) <= 4 * ULPS * EPS * float(np.linalg.norm(w))
+    open_ = not (g.finite or isinstance(unscaled(g)[1], Indicator))
+    return open_ and near and bool(np.isfinite(conjugate_value(g, w)))
 
 
 def _well_inside(S: Set, w: Array, size: float) -> bool:
@@ -341,7 +348,7 @@ def _shrink(g: Function, v: Array, s: Structure, size: float) -> float:
         w = t * v - s.c
         if S is not None:
             return bool(S._gauge(w / a) <= 1 - ULPS * EPS)
-        return _inside(g, w, 0.25)
+        return _inside(g, w)
 
     if isinstance(h, Indicator) and _well_inside(h._body(s.n), v - s.c, size):
         return 1.0
