@@ -15,8 +15,19 @@ import warnings  # noqa: E402
 
 import numpy as np  # noqa: E402
 
-from subgrad import pinball_loss, problems, variable  # noqa: E402
+from subgrad import (  # noqa: E402
+    Box,
+    Indicator,
+    Linear,
+    norm1,
+    norm2,
+    pinball_loss,
+    problems,
+    total_variation,
+    variable,
+)
 from subgrad.problems import SUITES, TestProblem  # noqa: E402
+from subgrad.sets.box import point  # noqa: E402
 from subgrad.solvers import Gap, MaxIter, minimize  # noqa: E402
 
 # What each is told: its own accuracy, near to 1e-6, and how long it may take.
@@ -44,7 +55,42 @@ def quantile_diabetes(seed):
     return TestProblem("quantile_diabetes", f, np.zeros(A.shape[1]), "scikit-learn")
 
 
-MEASURED = {"quantile_diabetes": quantile_diabetes}
+def linear_program(seed):
+    """min c'x, A x = b, x >= 0, A 200 x 600."""
+    rng, m, n = np.random.default_rng(seed), 200, 600
+    A, x = rng.standard_normal((m, n)), variable(n)
+    start = rng.random(n) * (rng.random(n) < 0.5)
+    c = A.T @ rng.standard_normal(m) + rng.random(n)
+    sets = Indicator(point(A @ start))(A @ x)
+    sets = sets + Indicator(Box(np.zeros(n), np.full(n, np.inf)))(x)
+    return TestProblem("linear_program", Linear(c)(x) + sets, np.zeros(n), "random")
+
+
+def tv_l1_image(seed, side=32):
+    """|X - B|_1 + 0.8 TV(X), by axes, of rectangles with a tenth of the pixels lost."""
+    rng = np.random.default_rng(seed)
+    B = np.zeros((side, side))
+    B[side // 4 : side // 2, side // 4 :] = 1.0
+    B = np.where(rng.random(B.shape) < 0.1, rng.random(B.shape), B)
+    X = variable(B.shape)
+    f = norm1(X - B) + 0.8 * total_variation(False)(X)
+    return TestProblem("tv_l1_image", f, np.zeros(side * side), "random")
+
+
+def weighted_median(seed):
+    """The point of R^3 with the least sum of weighted distances to 300 others."""
+    rng, x = np.random.default_rng(seed), variable(3)
+    P, w = rng.standard_normal((300, 3)), rng.random(300)
+    f = sum(a * norm2(x - p) for a, p in zip(w, P, strict=True))
+    return TestProblem("weighted_median", f, np.zeros(3), "random")
+
+
+MEASURED = {
+    "quantile_diabetes": quantile_diabetes,
+    "linear_program": linear_program,
+    "tv_l1_image": tv_l1_image,
+    "weighted_median": weighted_median,
+}
 
 
 def ours(problem, tol):

@@ -310,11 +310,13 @@ def _inside(g: Function, w: Array) -> bool:
 
     Spectra that are computed anew may differ by rounding, where g* is finite too.
     """
-    p = to_domain(g, w)
+    p, (a, h) = to_domain(g, w), unscaled(g)
     if np.array_equal(p, w):
         return True
+    if (S := dual_set(h, len(w))) is not None:
+        return bool(S._contains(0 * w, 0.0) and S._gauge(w / a) <= 1)
     near = float(np.linalg.norm(w - p)) <= 4 * ULPS * EPS * float(np.linalg.norm(w))
-    open_ = not (g.finite or isinstance(unscaled(g)[1], Indicator))
+    open_ = not (g.finite or isinstance(h, Indicator))
     return open_ and near and bool(np.isfinite(conjugate_value(g, w)))
 
 
