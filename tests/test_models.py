@@ -315,3 +315,13 @@ def test_sets_that_do_not_meet_are_named():
         minimize(f, np.zeros(3), constraint=far)
     with pytest.raises(ValueError, match="Box of .* f and Ball of an indicator in f"):
         minimize(f + Indicator(far)(x), np.zeros(3))
+
+
+def test_a_point_of_two_boxes():
+    """Given as two terms they are one box to move into."""
+    x = variable(3)
+    sets = [Indicator(box(3, low, up)) for low, up in ((-1.0, 0.5), (0.25, 2.0))]
+    s = structure(sets[0](x) + sets[1](x) + norm1(x))
+    assert_allclose(
+        feasible(s, np.array([0.25 - 1e-7, 0.3, 0.5 + 1e-7])), [0.25, 0.3, 0.5]
+    )

@@ -77,6 +77,9 @@ def into(sets: list[Term], x: Array) -> Array | None:
     maps = [matrix(t.op) for t in rest]
     if np.any(low > up) or any(A is None for A in maps):
         return None
+    if not rest:
+        u = np.clip(x, low, up)
+        return u if _inside(sets, u, NEAR) else None
     on: list[Any] = [np.zeros(t.op.rows, bool) for t in rest]
     for little in (0.0, 1e-3, 1.0):
         u = np.clip(x, low, up)
