@@ -83,6 +83,16 @@ def linear_program(m, n):
     return A, A @ x, A.T @ r.standard_normal(m) + r.random(n)
 
 
+@pytest.mark.parametrize("m, n", [(40, 120), (200, 600)])
+def test_a_linear_program_is_proved_without_a_distance(m, n):
+    """Inside of the polar cone of {x >= 0}, where no singular values are asked for."""
+    A, e, c = linear_program(m, n)
+    x, sets = variable(n), box(n, 0.0, np.inf)
+    f = Linear(c)(x) + Indicator(point(e))(A @ x) + Indicator(sets)(x)
+    found = proved(f, n)
+    assert [y is None for y in found.dual] == [False, True]
+
+
 def test_an_intersection_costs_little_more_than_its_sets():
     A, e, c = linear_program(30, 75)
     C, above = AffineSubspace.solve(A, e), box(75, 0.0, np.inf)

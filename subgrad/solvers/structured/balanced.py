@@ -15,6 +15,7 @@ from subgrad._check import Array
 from subgrad.affine import Diagonal, Matrix, Operator, Sparse
 from subgrad.solvers.structured.augmented_lagrangian import AugmentedLagrangian
 from subgrad.solvers.structured.form import Block, Form
+from subgrad.solvers.structured.units import divided
 
 
 class Balanced:
@@ -48,11 +49,8 @@ def _divided(k: Block, u: Array) -> Operator:
     """A diag(1 / u)."""
     if k.diagonal is not None:
         return Diagonal(k.diagonal / u, len(u))
-    if isinstance(k.matrix, np.ndarray):
-        return Matrix(k.matrix / u)
-    from scipy.sparse import diags_array
-
-    return Sparse((k.matrix @ diags_array(1 / u)).tocsr())
+    A = divided(k.matrix, u)
+    return Matrix(A) if isinstance(A, np.ndarray) else Sparse(A)
 
 
 def newton(form: Form, x: Any, y: Any) -> Balanced | AugmentedLagrangian:

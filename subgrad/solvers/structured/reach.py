@@ -46,6 +46,7 @@ from subgrad.solvers.structured.form import matrix
 from subgrad.solvers.structured.margins import margins
 from subgrad.solvers.structured.summands import Rounds
 from subgrad.solvers.structured.terms import Structure, unscaled
+from subgrad.solvers.structured.units import divided
 
 EPS = float(np.finfo(np.float64).eps)
 COLUMNS = 4000  # beyond these a square matrix is no longer cheap
@@ -175,7 +176,7 @@ def _reach_by(
         if found is None or A is None or not np.any(found.W > 0):
             continue
         charges += found.charge * length
-        parts.append((_divided(A, u), z, found))
+        parts.append((divided(A, u), z, found))
     # These multipliers may leave more variables unmoved than those of the bound.
     held = ~(unmoved(s, multipliers, r) & free)
     if charges > 0:
@@ -221,17 +222,6 @@ def _reach_by(
         sigma = _least_value(np.concatenate(blocks), n - flat, rows, bulk)
         far = _farthest(sigma, apart + spread, away)
     return float(far), apart
-
-
-def _divided(A: Any, u: Array) -> Any:
-    """A diag(1 / u)."""
-    if np.all(u == 1):
-        return A
-    if isinstance(A, np.ndarray):
-        return A / u
-    from scipy.sparse import diags_array
-
-    return (A @ diags_array(1 / u)).tocsr()
 
 
 def _diagonal(d: Array, parts: list[Any]) -> Any:

@@ -51,3 +51,14 @@ def units(maps: Iterable[Operator], n: int) -> Array:
     # Columns of zeros are in nobody's way.
     u = np.sqrt(np.where(some, total, np.median(total[some])))
     return np.exp2(np.round(np.log2(u)))
+
+
+def divided(A: Any, u: Array) -> Any:
+    """A diag(1 / u) of an array or a sparse array."""
+    if np.all(u == 1):
+        return A
+    if isinstance(A, np.ndarray):
+        return A / u
+    from scipy.sparse import diags_array
+
+    return (A @ diags_array(1 / u)).tocsr()
